@@ -1,0 +1,306 @@
+//! The command line.
+
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use solder_engine::read::RecordsPath;
+use solder_engine::relation::Naming;
+use solder_engine::shape::{Action, OnCastError, Selector};
+use solder_engine::{Drift, Error, KeyRule, Settings, Threshold};
+
+/// Nested JSON to relational Parquet tables
+#[derive(Debug, Parser)]
+#[command(name = "engine", version, about, long_about = None, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Relationalize(Relationalize),
+}
+
+/// Turn nested JSON into relational Parquet tables
+///
+/// Every record becomes a row of the root table. Nested objects become columns, and every array
+/// becomes a child table that joins its parent and its root directly. Nothing is lost: bad records
+/// go to `_quarantine/` with their place and reason, and values of several kinds at one path are kept
+/// side by side.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Relationalize {
+    /// File, folder, glob or URL of JSON: .json, .ndjson, .jsonl, plain or compressed
+    input: String,
+
+    /// Folder or URL for the tables
+    output: String,
+
+    /// Put all records into this one table; without it, the first folder level names the tables
+    #[arg(long, value_name = "NAME", help_heading = "Tables")]
+    table: Option<String>,
+
+    /// Columns that identify a record: `id`, `order.id`, `project,number`; per table as `donors=id`
+    #[arg(long = "key", value_name = "[TABLE=]COLUMN[,COLUMN]…", help_heading = "Tables")]
+    keys: Vec<String>,
+
+    /// Where the records are in a document, as a JSON path: `$.data[*]`
+    #[arg(long, value_name = "PATH", help_heading = "Tables")]
+    records: Option<String>,
+
+    /// Names of tables and columns: SQL-safe, or exactly those of AWS Glue's Relationalize
+    #[arg(long, value_enum, default_value = "sql", help_heading = "Tables")]
+    naming: NamingArg,
+
+    /// Keep the objects at this path as rows, since their keys are data
+    #[arg(long = "map", value_name = "PATH", help_heading = "Tables")]
+    maps: Vec<String>,
+
+    /// Objects with more keys than this, each rare, are found to be maps by themselves
+    #[arg(long, value_name = "N", default_value_t = 512, help_heading = "Tables")]
+    map_keys: usize,
+
+    /// How values at a path are kept: cast:TYPE, project:TYPE, make_cols, make_struct, json, list, drop
+    #[arg(long = "resolve", value_name = "PATH=ACTION", help_heading = "Values")]
+    rules: Vec<String>,
+
+    /// What becomes of a record with a value that a cast cannot convert
+    #[arg(long, value_enum, default_value = "quarantine", help_heading = "Values")]
+    on_cast_error: OnCastErrorArg,
+
+    /// Make columns of RFC 3339 timestamps out of strings, where every value is one
+    #[arg(long, help_heading = "Values")]
+    timestamps: bool,
+
+    /// Keep decimals with more digits than float64 holds as text, instead of rounding them
+    #[arg(long, help_heading = "Values")]
+    exact_numbers: bool,
+
+    /// Fail, and commit nothing, when more records than this are bad: `10`, `0.5%`
+    #[arg(long, value_name = "N|N%", help_heading = "Trust")]
+    error_threshold: Option<String>,
+
+    /// When the shape is wider than before: widen the tables, fail with the list of changes, or start
+    /// anew
+    #[arg(long, value_enum, default_value = "evolve", help_heading = "Trust")]
+    drift: DriftArg,
+
+    /// Read only objects that are new or changed since the last run, and append; without it the
+    /// tables are replaced
+    #[arg(long, help_heading = "Trust")]
+    bookmark: bool,
+
+    /// Id of this run; a run that is committed already does nothing
+    #[arg(long, value_name = "ID", help_heading = "Trust")]
+    run_id: Option<String>,
+
+    /// Deepest nesting of a record
+    #[arg(long, value_name = "LEVELS", default_value_t = 512, value_parser = depth, help_heading = "Limits")]
+    max_depth: usize,
+
+    /// Largest record
+    #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = size, help_heading = "Limits")]
+    max_record: usize,
+
+    /// Most columns of a table
+    #[arg(long, value_name = "N", default_value_t = 10_000, help_heading = "Limits")]
+    max_columns: usize,
+
+    /// Most tables of an entity
+    #[arg(long, value_name = "N", default_value_t = 2_000, help_heading = "Limits")]
+    max_tables: usize,
+
+    /// How many times larger than itself a compressed object may become
+    #[arg(long, value_name = "N", default_value_t = 1_000, help_heading = "Limits")]
+    max_ratio: u64,
+
+    /// Memory for data [default: a quarter of the machine, at most 2 GiB]
+    #[arg(long, value_name = "BYTES", value_parser = size, help_heading = "Resources")]
+    memory: Option<usize>,
+
+    /// Threads that work [default: one per core]
+    #[arg(long, value_name = "N", help_heading = "Resources")]
+    threads: Option<usize>,
+
+    /// Bytes of JSON that a thread takes at a time
+    #[arg(long, value_name = "BYTES", default_value = "8MiB", value_parser = size, hide = true)]
+    block: usize,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  engine relationalize raw/ curated/
+      one root table for every folder of raw/
+  engine relationalize 'raw/orders/*.ndjson.gz' curated/ --key id --bookmark
+      orders by their id; the next run reads only what is new
+  engine relationalize s3://bucket/raw/ s3://bucket/curated/ --key donors=id --key visits=site,day
+      in an object store, with a key per table
+  engine relationalize page.json curated/ --records '$.data[*]'
+      the records inside an envelope
+  engine relationalize raw/ curated/ --resolve 'items[].price=cast:decimal(10,2)'
+      prices as decimals; records whose price is none go to curated/_quarantine/";
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum NamingArg {
+    Sql,
+    Glue,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OnCastErrorArg {
+    Quarantine,
+    Null,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DriftArg {
+    Evolve,
+    Freeze,
+    Reset,
+}
+
+impl Relationalize {
+    /// How many threads shall work.
+    pub(crate) fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.unwrap_or_else(cores).max(1)
+    }
+
+    /// The settings that the arguments mean.
+    pub(crate) fn settings(&self) -> Result<Settings, Error> {
+        let naming = match self.naming {
+            NamingArg::Sql => Naming::Sql,
+            NamingArg::Glue => Naming::Glue,
+        };
+        if matches!(naming, Naming::Glue) && !self.maps.is_empty() {
+            return Err(Error::Conflict(
+                "--map makes tables that AWS Glue does not have: leave it out, or --naming glue"
+                    .to_owned(),
+            ));
+        }
+        let defaults = Settings::new(&self.input, &self.output);
+        Ok(Settings {
+            table: self.table.as_deref().map(|table| Settings::table_name(naming, table)),
+            keys: parse_all::<KeyRule>("--key", &self.keys)?,
+            records: self
+                .records
+                .as_deref()
+                .map(|path| parse::<RecordsPath>("--records", path))
+                .transpose()?,
+            naming,
+            maps: selectors("--map", &self.maps)?,
+            map_keys: self.map_keys,
+            rules: self.rules.iter().map(|rule| parse_rule(rule)).collect::<Result<_, _>>()?,
+            on_cast_error: match self.on_cast_error {
+                OnCastErrorArg::Quarantine => OnCastError::Quarantine,
+                OnCastErrorArg::Null => OnCastError::Null,
+            },
+            timestamps: self.timestamps,
+            exact_numbers: self.exact_numbers,
+            error_threshold: self
+                .error_threshold
+                .as_deref()
+                .map(|threshold| parse::<Threshold>("--error-threshold", threshold))
+                .transpose()?,
+            drift: match self.drift {
+                DriftArg::Evolve => Drift::Evolve,
+                DriftArg::Freeze => Drift::Freeze,
+                DriftArg::Reset => Drift::Reset,
+            },
+            bookmark: self.bookmark,
+            run_id: self.run_id.clone().unwrap_or_else(|| defaults.run_id.clone()),
+            max_depth: self.max_depth,
+            max_record_bytes: self.max_record,
+            max_ratio: self.max_ratio,
+            max_columns: self.max_columns,
+            max_tables: self.max_tables,
+            memory_bytes: self.memory.unwrap_or_else(default_memory),
+            block_bytes: self.block,
+            ..defaults
+        })
+    }
+}
+
+fn parse<T>(option: &'static str, value: &str) -> Result<T, Error>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    value.parse().map_err(|source: T::Err| option_error(option, value, source))
+}
+
+fn parse_all<T>(option: &'static str, values: &[String]) -> Result<Vec<T>, Error>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    values.iter().map(|value| parse(option, value)).collect()
+}
+
+fn selectors(option: &'static str, values: &[String]) -> Result<Vec<Selector>, Error> {
+    let parse = |value: &String| {
+        Selector::parse(value).map_err(|source| option_error(option, value, source))
+    };
+    values.iter().map(parse).collect()
+}
+
+fn parse_rule(rule: &str) -> Result<(Selector, Action), Error> {
+    const OPTION: &str = "--resolve";
+    // A path may hold `=` in quotes; an action never does.
+    let Some((path, action)) = rule.rsplit_once('=') else {
+        return Err(option_error(OPTION, rule, MissingAction));
+    };
+    let selector = Selector::parse(path).map_err(|source| option_error(OPTION, rule, source))?;
+    let action = action.parse::<Action>().map_err(|source| option_error(OPTION, rule, source))?;
+    Ok((selector, action))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("expected PATH=ACTION, such as `items[].price=cast:double`")]
+struct MissingAction;
+
+fn option_error(
+    option: &'static str,
+    value: &str,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> Error {
+    Error::Option { option, value: value.to_owned(), source: Box::new(source) }
+}
+
+/// A number of bytes with an optional unit: `256MiB`, `2GB`, `65536`.
+fn size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let unit =
+        match text.get(digits.len()..).unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "kb" => 1_000,
+            "mb" => 1_000_000,
+            "gb" => 1_000_000_000,
+            "k" | "kib" => 1 << 10,
+            "m" | "mib" => 1 << 20,
+            "g" | "gib" => 1 << 30,
+            unit => {
+                return Err(format!("unknown unit `{unit}`; there are KiB, MiB, GiB, kB, MB, GB"));
+            }
+        };
+    let number: usize = digits
+        .trim()
+        .parse()
+        .map_err(|_| "expected a number of bytes, such as 256MiB".to_owned())?;
+    number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(|| "out of range".to_owned())
+}
+
+fn depth(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(depth @ 1..=4096) => Ok(depth),
+        _ => Err("expected 1 to 4096 levels".to_owned()),
+    }
+}
+
+/// A quarter of the machine's memory, at most 2 GiB.
+fn default_memory() -> usize {
+    const MOST: usize = 2 << 30;
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = meminfo.lines().find_map(|line| {
+        line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()
+    });
+    total.map_or(MOST, |kib| (kib * 1024 / 4).min(MOST))
+}

@@ -1,0 +1,110 @@
+//! The commit record of `curated/`: what is in the manifest counts, what is not does not exist.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::relation::{Layout, Naming};
+use crate::shape::StoredPath;
+
+/// The version of the manifest's form.
+pub const FORMAT: u32 = 1;
+
+/// The whole state of a curated place after a run.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Number of the commit, from 1; also the name of the file.
+    pub sequence: u64,
+    /// The runs that led here, oldest first; the last one made this manifest.
+    pub runs: Vec<RunRecord>,
+    /// The entities, by root table name.
+    pub entities: BTreeMap<String, Entity>,
+    /// The files of `_quarantine/`.
+    pub quarantine: Vec<DataFile>,
+}
+
+/// A committed run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Its number.
+    pub sequence: u64,
+    /// Its id.
+    pub run_id: String,
+    /// When it committed, RFC 3339.
+    pub committed_at: String,
+    /// What it did: `relationalize`, `bookmark reset`, `bookmark rewind`.
+    pub command: String,
+}
+
+/// One entity: a root table and what hangs below it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Entity {
+    /// The names in use.
+    pub naming: Naming,
+    /// The declared key, as given.
+    pub key: Vec<String>,
+    /// The run that wrote this entity last.
+    pub sequence: u64,
+    /// The run that replaced its tables last; files are no older.
+    pub replaced: u64,
+    /// Number that the next record gets (`_seq`).
+    pub next_record: u64,
+    /// Join keys given out so far by the Glue profile, by array path (R7).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub joins: BTreeMap<String, u64>,
+    /// Key of the file that holds the [`StoredShape`].
+    pub shape: String,
+    /// Key of the file that holds the [`Bookmark`], when there is one (R20).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bookmark: Option<String>,
+    /// The files of every table, by table name, in order.
+    pub tables: BTreeMap<String, Vec<DataFile>>,
+}
+
+/// A Parquet file that counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataFile {
+    /// Its key below the curated place.
+    pub key: String,
+    /// Rows.
+    pub num_rows: u64,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// The run whose records it holds.
+    pub sequence: u64,
+}
+
+/// Shape and layout of an entity, in a file of its own.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StoredShape {
+    /// The paths, in order of first appearance.
+    pub paths: Vec<StoredPath>,
+    /// The tables.
+    pub layout: Layout,
+}
+
+/// What has been read (R20).
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Bookmark {
+    /// The objects, in the order in which they were read; one that changed stands here again.
+    pub objects: Vec<ReadObject>,
+}
+
+/// An object that was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadObject {
+    /// Its key below the input.
+    pub key: String,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// The store's fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// Last change in microseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified_us: Option<i64>,
+    /// The run that read it.
+    pub sequence: u64,
+}

@@ -1,0 +1,6 @@
+//! The place `curated/`.
+mod manifest;
+mod store;
+
+pub use manifest::*;
+pub use store::{Curated, Publication, Running};

@@ -1,0 +1,313 @@
+//! A curated place: its manifests, and the only way in for new files.
+//!
+//! ```text
+//!   curated/
+//!     orders/<run>-0.parquet           committed files, found through the manifest
+//!     _quarantine/<run>-0.parquet
+//!     _solder/manifests/00…07.json     the commit: created once, never changed
+//!             shapes/  bookmarks/      what manifests refer to
+//!             staging/<run>/           files of runs that have not committed
+//!             running/<run>            says that a run is alive
+//! ```
+//!
+//! A commit moves the staged files to their folders, creates the next manifest if no other run was
+//! first, and then removes what the manifest no longer names. A run that dies leaves files that no
+//! manifest names; the next run removes them.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use solder_landing::{Creation, Object, Place, PlaceError};
+
+use crate::error::Error;
+use crate::io::Io;
+use crate::pause::pause_at;
+
+use super::manifest::{Bookmark, Entity, FORMAT, Manifest, StoredShape};
+
+/// Requests under way at one time while files are moved or removed.
+const MAX_REQUESTS: usize = 16;
+/// A run in a store says this often that it is alive,
+const HEARTBEAT_SECONDS: u64 = 60;
+/// and counts as dead when it has not for this long.
+const DEAD_AFTER_US: i64 = 300 * 1_000_000;
+
+/// A curated place.
+#[derive(Clone)]
+pub struct Curated {
+    io: Arc<Io>,
+    place: Place,
+}
+
+/// A file that a commit moves to where it is visible.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// Key below the run's staging place.
+    pub staged: String,
+    /// Key below the curated place.
+    pub key: String,
+}
+
+/// Says that a run is alive as long as it exists.
+pub struct Running {
+    curated: Curated,
+    key: String,
+    /// Locked on disk: the system releases the lock of a process that dies.
+    _lock: Option<File>,
+    heartbeat: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Curated {
+    /// The curated place that a text names.
+    ///
+    /// # Errors
+    ///
+    /// The text names no place.
+    pub fn open(io: Arc<Io>, text: &str) -> Result<Curated, Error> {
+        Ok(Curated { io, place: Place::parse(text)? })
+    }
+
+    /// The place itself.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Where a run puts its files before it commits.
+    pub fn staging(&self, run_id: &str) -> Result<Place, Error> {
+        Ok(self.place.folder(&format!("_solder/staging/{run_id}"))?)
+    }
+
+    /// The state after the last commit; empty when there was none.
+    ///
+    /// # Errors
+    ///
+    /// The place cannot be read, or the manifest is damaged or from a newer version.
+    pub fn latest(&self) -> Result<Manifest, Error> {
+        let manifests = match self.io.wait(self.place.list_from("_solder/manifests")) {
+            Err(error) if error.is_not_found() => Vec::new(),
+            listed => listed?,
+        };
+        let Some(last) = manifests.iter().rfind(|object| object.key.ends_with(".json")) else {
+            return Ok(Manifest { format: FORMAT, ..Manifest::default() });
+        };
+        let manifest: Manifest = self.read_json(&last.key)?;
+        if manifest.format > FORMAT {
+            let message = format!(
+                "it has format {}, this version of Solder reads up to {FORMAT}",
+                manifest.format
+            );
+            return Err(Error::Manifest { key: last.key.clone(), source: message.into() });
+        }
+        Ok(manifest)
+    }
+
+    /// Shape and tables of an entity.
+    ///
+    /// # Errors
+    ///
+    /// The place cannot be read.
+    pub fn shape(&self, entity: &Entity) -> Result<StoredShape, Error> {
+        self.read_json(&entity.shape)
+    }
+
+    /// What an entity has read; empty without a bookmark.
+    ///
+    /// # Errors
+    ///
+    /// The place cannot be read.
+    pub fn bookmark(&self, entity: &Entity) -> Result<Bookmark, Error> {
+        entity.bookmark.as_ref().map_or_else(|| Ok(Bookmark::default()), |key| self.read_json(key))
+    }
+
+    fn read_json<T: DeserializeOwned>(&self, key: &str) -> Result<T, Error> {
+        let bytes = self.io.wait(self.place.read(key))?;
+        serde_json::from_slice(&bytes)
+            .map_err(|source| Error::Manifest { key: key.to_owned(), source: source.into() })
+    }
+
+    /// Writes a file that a manifest will refer to.
+    ///
+    /// # Errors
+    ///
+    /// The place refuses.
+    pub fn write_json(&self, key: &str, value: &impl Serialize) -> Result<(), Error> {
+        let bytes = to_json(key, value)?;
+        Ok(self.io.wait(self.place.write(key, bytes))?)
+    }
+
+    /// Says that the run is alive, and removes what dead ones left behind.
+    ///
+    /// # Errors
+    ///
+    /// The place refuses.
+    pub fn begin(&self, run_id: &str, manifest: &Manifest) -> Result<Running, Error> {
+        let key = format!("_solder/running/{run_id}");
+        self.io.wait(self.place.write(&key, Bytes::from_static(b"running\n")))?;
+        let (lock, heartbeat) = match self.place.local_path(&key) {
+            Some(path) => {
+                let lock = File::open(&path).and_then(|file| {
+                    file.lock()?;
+                    Ok(file)
+                });
+                let source = |source| Error::Write { key: path.display().to_string(), source };
+                (Some(lock.map_err(source)?), None)
+            }
+            None => (None, Some(self.heartbeat(key.clone()))),
+        };
+        let running = Running { curated: self.clone(), key, _lock: lock, heartbeat };
+        self.remove_dead(manifest, &running.key)?;
+        Ok(running)
+    }
+
+    fn heartbeat(&self, key: String) -> tokio::task::JoinHandle<()> {
+        let place = self.place.clone();
+        self.io.spawn(async move {
+            loop {
+                tokio::time::sleep(std::time::Duration::from_secs(HEARTBEAT_SECONDS)).await;
+                // One that fails is followed by others before the run counts as dead.
+                let _ = place.write(&key, Bytes::from_static(b"running\n")).await;
+            }
+        })
+    }
+
+    fn remove_dead(&self, manifest: &Manifest, own: &str) -> Result<(), Error> {
+        let running = self.io.wait(self.place.list_from("_solder/running"))?;
+        // The store's own clock, as it stamped the marker just written.
+        let now = running.iter().find(|object| object.key == own).and_then(|o| o.modified_us);
+        let (dead, alive): (Vec<&Object>, Vec<&Object>) =
+            running.iter().partition(|object| object.key != own && self.is_dead(object, now));
+        if dead.is_empty() {
+            return Ok(());
+        }
+        let run_of =
+            |object: &&Object| object.key.rsplit('/').next().unwrap_or_default().to_owned();
+        let alive: Vec<String> = alive.iter().map(run_of).collect();
+        let named = named_files(manifest);
+        let objects = self.io.wait(self.place.list())?;
+        let mut garbage: Vec<String> = objects
+            .into_iter()
+            .map(|object| object.key)
+            .filter(|key| {
+                let of_alive = alive.iter().any(|run| key.contains(run.as_str()));
+                let is_data = key.ends_with(".parquet") || key.starts_with("_solder/staging/");
+                is_data && !of_alive && !named.contains(key.as_str())
+            })
+            .collect();
+        garbage.extend(dead.iter().map(|object| object.key.clone()));
+        Ok(self.io.wait(self.place.delete(&garbage))?)
+    }
+
+    fn is_dead(&self, marker: &Object, now: Option<i64>) -> bool {
+        match self.place.local_path(&marker.key) {
+            Some(path) => File::open(path).is_ok_and(|file| file.try_lock().is_ok()),
+            None => now
+                .zip(marker.modified_us)
+                .is_some_and(|(now, modified)| now - modified > DEAD_AFTER_US),
+        }
+    }
+
+    /// Makes the staged files of a run and its manifest the state of the place, if no other run has
+    /// committed since `before`; then removes the files that only `before` named.
+    ///
+    /// # Errors
+    ///
+    /// The place refuses, or another run was first ([`Error::Contended`]); then what was committed
+    /// before is as it was. A failure to remove old files comes after the commit and is no error:
+    /// no manifest names them.
+    pub fn commit(
+        &self,
+        before: &Manifest,
+        manifest: &Manifest,
+        publications: &[Publication],
+    ) -> Result<(), Error> {
+        let run_id = manifest.runs.last().map_or("", |run| run.run_id.as_str());
+        let staging = format!("_solder/staging/{run_id}");
+        pause_at("before-publish");
+        self.publish(&staging, publications)?;
+        pause_at("before-manifest");
+        let key = format!("_solder/manifests/{:020}.json", manifest.sequence);
+        let bytes = to_json(&key, manifest)?;
+        match self.io.wait(self.place.create(&key, bytes))? {
+            Creation::Created => {}
+            Creation::AlreadyExists => {
+                // A store's client repeats a request whose answer was lost: it may be our own.
+                let found: Manifest = self.read_json(&key)?;
+                let other = found.runs.last().map_or("", |run| run.run_id.as_str());
+                if other != run_id {
+                    let published: Vec<&str> =
+                        publications.iter().map(|file| file.key.as_str()).collect();
+                    self.io.wait(self.place.delete(&published))?;
+                    return Err(Error::Contended { other: other.to_owned() });
+                }
+            }
+        }
+        pause_at("after-manifest");
+        let named = named_files(manifest);
+        let old: Vec<&str> =
+            named_files(before).into_iter().filter(|key| !named.contains(key)).collect();
+        let _ = self.io.wait(self.place.delete(&old));
+        pause_at("after-cleaning");
+        Ok(())
+    }
+
+    fn publish(&self, staging: &str, publications: &[Publication]) -> Result<(), Error> {
+        // The first file is moved by itself, so that there is a moment with a part of them moved.
+        for (number, file) in publications.iter().enumerate().take(1) {
+            self.io.wait(self.place.rename(&format!("{staging}/{}", file.staged), &file.key))?;
+            if number == 0 {
+                pause_at("while-publishing");
+            }
+        }
+        let moves = publications.iter().skip(1).map(|file| async move {
+            self.place.rename(&format!("{staging}/{}", file.staged), &file.key).await
+        });
+        let moves = stream::iter(moves).buffer_unordered(MAX_REQUESTS);
+        self.io.wait(moves.try_collect::<Vec<()>>())?;
+        Ok(())
+    }
+
+    /// Removes what a run staged.
+    fn remove_staging(&self, run_id: &str) -> Result<(), PlaceError> {
+        let staging = format!("_solder/staging/{run_id}");
+        if let Some(path) = self.place.local_path(&staging) {
+            let _ = std::fs::remove_dir_all(path);
+            return Ok(());
+        }
+        let objects = self.io.wait(self.place.list_from(&staging))?;
+        let keys: Vec<String> = objects.into_iter().map(|object| object.key).collect();
+        self.io.wait(self.place.delete(&keys))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(heartbeat) = &self.heartbeat {
+            heartbeat.abort();
+        }
+        let run_id = self.key.rsplit('/').next().unwrap_or_default();
+        // Whatever cannot be removed now, the next run removes.
+        let _ = self.curated.remove_staging(run_id);
+        let _ = self.curated.io.wait(self.curated.place.delete(&[self.key.as_str()]));
+    }
+}
+
+/// Every file that a manifest names.
+fn named_files(manifest: &Manifest) -> HashSet<&str> {
+    let data = manifest.entities.values().flat_map(|entity| entity.tables.values().flatten());
+    let data = data.chain(&manifest.quarantine).map(|file| file.key.as_str());
+    let others = manifest.entities.values().flat_map(|entity| {
+        std::iter::once(entity.shape.as_str()).chain(entity.bookmark.as_deref())
+    });
+    data.chain(others).collect()
+}
+
+fn to_json(key: &str, value: &impl Serialize) -> Result<Bytes, Error> {
+    serde_json::to_vec_pretty(value)
+        .map(Bytes::from)
+        .map_err(|source| Error::Manifest { key: key.to_owned(), source: source.into() })
+}

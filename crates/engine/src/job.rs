@@ -1,0 +1,547 @@
+//! The whole way of `engine relationalize`, in one place.
+//!
+//! ```text
+//!  list ▶ group into entities ▶ for each: read, shred, stage ▶ finish narrow files ▶ commit once
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use solder_landing::{Input, Object, Place};
+
+use crate::curated::{
+    Bookmark, Curated, DataFile, Entity, FORMAT, Manifest, Publication, ReadObject, RunRecord,
+    StoredShape,
+};
+use crate::drift::{changes, choices};
+use crate::error::Error;
+use crate::pause::pause_at;
+use crate::pipeline::{Crew, EntityResult, EntityTask, relationalize_entity};
+use crate::read::{BlockOptions, EntityInput, group};
+use crate::relation::{Layout, Table};
+use crate::report::{MapReport, Report, TableReport};
+use crate::settings::{Drift, KeyRule, Settings};
+use crate::shape::{Plan, Shape};
+use crate::stage::{QuarantineWriter, StagedFile, rewrite};
+
+/// Relationalizes an input into a curated place; commits all entities at once, or nothing.
+///
+/// # Errors
+///
+/// Anything that keeps the run from its end; then the place is as it was.
+pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> {
+    let began = Instant::now();
+    let curated = Curated::open(crew.io.clone(), &settings.output)?;
+    let before = curated.latest()?;
+    if let Some(run) = before.runs.iter().find(|run| run.run_id == settings.run_id) {
+        // The same run again changes nothing.
+        return Ok(Report {
+            run_id: run.run_id.clone(),
+            sequence: run.sequence,
+            ..Report::default()
+        });
+    }
+    let listing = crew.io.wait(Input::parse(&settings.input)?.objects())?;
+    pause_at("after-listing");
+    let input_name = settings.input_name();
+    let grouped = group(listing.objects, settings.table.as_deref(), &input_name);
+    if grouped.entities.is_empty() {
+        let num_ignored = grouped.num_ignored + listing.hidden;
+        return Err(Error::NoInput { input: settings.input.clone(), num_ignored });
+    }
+    let _running = curated.begin(&settings.run_id, &before)?;
+    let mut run = Run {
+        settings,
+        crew,
+        staging: curated.staging(&settings.run_id)?,
+        manifest: next_manifest(&before, settings, "relationalize"),
+        before: &before,
+        curated: &curated,
+        publications: Vec::new(),
+        report: Report { run_id: settings.run_id.clone(), ..Report::default() },
+        finishing: Vec::new(),
+        quarantine: Vec::new(),
+    };
+    run.report.objects_ignored = grouped.num_ignored + listing.hidden;
+    for (name, input) in &grouped.entities {
+        run.entity(name, input, &listing.base)?;
+    }
+    run.check_threshold()?;
+    run.commit()?;
+    let mut report = run.report;
+    report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    crew.progress.end();
+    Ok(report)
+}
+
+fn next_manifest(before: &Manifest, settings: &Settings, command: &str) -> Manifest {
+    let sequence = before.sequence + 1;
+    let mut manifest = Manifest { format: FORMAT, sequence, ..before.clone() };
+    manifest.runs.push(RunRecord {
+        sequence,
+        run_id: settings.run_id.clone(),
+        committed_at: settings.started_at.clone(),
+        command: command.to_owned(),
+    });
+    manifest
+}
+
+/// A run on its way to its commit.
+struct Run<'a> {
+    settings: &'a Settings,
+    crew: &'a Crew,
+    curated: &'a Curated,
+    before: &'a Manifest,
+    staging: Place,
+    manifest: Manifest,
+    publications: Vec<Publication>,
+    report: Report,
+    /// Files to be brought to the final schema of their table.
+    finishing: Vec<Finishing>,
+    /// Quarantine files, staged.
+    quarantine: Vec<(String, u64, u64)>,
+}
+
+/// A file that is narrower than its table.
+struct Finishing {
+    /// The file as it is.
+    from: (Place, String, Table),
+    /// The key that the finished one is staged under, and its columns.
+    to: (String, Table),
+    /// Entity, table and place in its list of files.
+    at: (String, String, usize),
+}
+
+impl Run<'_> {
+    fn entity(&mut self, name: &str, input: &EntityInput, place: &Place) -> Result<(), Error> {
+        let known = self.before.entities.get(name).cloned();
+        let bookmark = match &known {
+            Some(entity) if self.settings.bookmark => self.curated.bookmark(entity)?,
+            _ => Bookmark::default(),
+        };
+        let appends =
+            self.settings.bookmark && known.as_ref().is_some_and(|e| e.bookmark.is_some());
+        let objects = self.select(input, &bookmark);
+        if appends && objects.is_empty() {
+            self.report_unchanged(name, known.as_ref());
+            return Ok(());
+        }
+        let stored = match (&known, self.settings.drift) {
+            (Some(_), Drift::Reset) if appends => {
+                return Err(Error::Conflict(
+                    "--drift reset forgets the shape of what is there, so it needs a run that replaces it: leave out --bookmark".to_owned(),
+                ));
+            }
+            (Some(entity), Drift::Evolve | Drift::Freeze) => Some(self.curated.shape(entity)?),
+            _ => None,
+        };
+        self.check_same(name, known.as_ref(), stored.is_some())?;
+        let num_objects = objects.len() as u64;
+        self.crew.progress.begin(name, objects.iter().map(|object| object.size_bytes).sum());
+        let (result, quarantine) = self.read(
+            name,
+            objects.clone(),
+            place,
+            known.as_ref().filter(|_| appends),
+            stored.as_ref(),
+        )?;
+        if let Some(file) = quarantine.finish()? {
+            self.quarantine.push(file);
+        }
+        self.report.objects_read += num_objects;
+        self.report_result(name, &result, stored.as_ref())?;
+        let read = self.read_objects(&objects);
+        let files =
+            self.place_files(name, &result, known.as_ref().filter(|_| appends), stored.as_ref());
+        self.add_entity(name, result, files, read, bookmark, known, appends)
+    }
+
+    /// The objects to read: all of them, or those the bookmark does not have as they are (R20).
+    fn select(&mut self, input: &EntityInput, bookmark: &Bookmark) -> Arc<Vec<Object>> {
+        let last: BTreeMap<&str, &ReadObject> =
+            bookmark.objects.iter().map(|object| (object.key.as_str(), object)).collect();
+        let mut selected = Vec::new();
+        for object in &input.objects {
+            match last.get(object.key.as_str()) {
+                Some(read) if read.is(object) => self.report.objects_skipped += 1,
+                Some(_) => {
+                    self.report.objects_changed.push(object.key.clone());
+                    selected.push(object.clone());
+                }
+                None => selected.push(object.clone()),
+            }
+        }
+        Arc::new(selected)
+    }
+
+    /// Naming and key cannot change under tables that stay.
+    fn check_same(&self, name: &str, known: Option<&Entity>, keeps: bool) -> Result<(), Error> {
+        let Some(known) = known.filter(|_| keeps) else { return Ok(()) };
+        let key = self.settings.key_of(name);
+        let given: Vec<String> = key.iter().map(|key| key.text().to_owned()).collect();
+        if known.key != given || known.naming != self.settings.naming {
+            let show = |key: &[String]| match key {
+                [] => "no --key".to_owned(),
+                parts => format!("--key {}", parts.join(",")),
+            };
+            return Err(Error::Conflict(format!(
+                "entity `{name}` was written with {}{}, this run has {}{}; use the same, or replace \
+                 the tables with --drift reset",
+                show(&known.key),
+                naming_option(known.naming),
+                show(&given),
+                naming_option(self.settings.naming),
+            )));
+        }
+        Ok(())
+    }
+
+    fn read(
+        &self,
+        name: &str,
+        objects: Arc<Vec<Object>>,
+        place: &Place,
+        appends_to: Option<&Entity>,
+        stored: Option<&StoredShape>,
+    ) -> Result<(EntityResult, QuarantineWriter), Error> {
+        let settings = self.settings;
+        let taken: Vec<String> = self
+            .manifest
+            .entities
+            .iter()
+            .filter(|(entity, _)| *entity != name)
+            .flat_map(|(_, entity)| entity.tables.keys().cloned())
+            .collect();
+        let task = EntityTask {
+            name,
+            place: place.clone(),
+            objects,
+            blocks: BlockOptions {
+                frame: settings.frame_options(),
+                target_bytes: settings.block_bytes,
+                max_ratio: settings.max_ratio,
+            },
+            naming: settings.naming,
+            committed: stored.map(|stored| &stored.layout),
+            taken: &taken,
+            staging: self.staging.clone(),
+            prefix: name.to_owned(),
+            limits: settings.stage_limits(),
+            max_columns: settings.max_columns,
+            max_tables: settings.max_tables,
+            map_keys: settings.map_keys,
+            first_record: appends_to.map_or(0, |entity| entity.next_record),
+            joins: appends_to.map(|entity| entity.joins.clone()).unwrap_or_default(),
+        };
+        let make_plan = || -> Result<(Plan, Shape), Error> {
+            let mut plan = settings.plan(name);
+            let paths = stored.map_or(&[][..], |stored| &stored.paths);
+            let shape = Shape::restore(paths, &mut plan).map_err(|source| Error::Manifest {
+                key: name.to_owned(),
+                source: source.into(),
+            })?;
+            Ok((plan, shape))
+        };
+        let make_quarantine = || {
+            QuarantineWriter::new(
+                self.crew.io.clone(),
+                self.staging.clone(),
+                format!("{name}/quarantine.parquet"),
+                settings.run_id.clone(),
+            )
+        };
+        relationalize_entity(&task, self.crew, &make_plan, &make_quarantine)
+    }
+
+    fn report_unchanged(&mut self, name: &str, entity: Option<&Entity>) {
+        let Some(stored) = entity.and_then(|entity| self.curated.shape(entity).ok()) else {
+            return;
+        };
+        let Some(entity) = entity else { return };
+        let no_rows = |_: &Table| 0;
+        self.report.tables.extend(table_reports(&stored.layout, entity, no_rows));
+        let _ = name;
+    }
+
+    fn report_result(
+        &mut self,
+        name: &str,
+        result: &EntityResult,
+        stored: Option<&StoredShape>,
+    ) -> Result<(), Error> {
+        let report = &mut self.report;
+        report.records_read += result.num_records;
+        report.records_quarantined += result.num_rejected;
+        report.bytes_read += result.num_bytes;
+        report.counts += result.counts;
+        if report.first_quarantined.is_none() {
+            report.first_quarantined = result.first_reject.clone();
+        }
+        let maps = |paths: &[crate::shape::JsonPath], kept_as_table| {
+            let report = move |path: &crate::shape::JsonPath| MapReport {
+                entity: name.to_owned(),
+                path: path.to_string(),
+                kept_as_table,
+            };
+            paths.iter().map(report).collect::<Vec<_>>()
+        };
+        report.maps.extend(maps(&result.maps.found, true));
+        report.maps.extend(maps(&result.maps.committed, false));
+        report.choices.extend(choices(name, &result.shape, &result.plan, &result.layout));
+        let Some(stored) = stored else { return Ok(()) };
+        let changes = changes(&stored.layout, &result.layout);
+        report.changes.extend(changes);
+        if self.settings.drift == Drift::Freeze && !report.changes.is_empty() {
+            let lines = report.changes.iter().map(|change| format!("  {change}")).collect();
+            return Err(Error::Drift(lines));
+        }
+        Ok(())
+    }
+
+    fn read_objects(&self, objects: &[Object]) -> Vec<ReadObject> {
+        let sequence = self.manifest.sequence;
+        let read = |object: &Object| ReadObject {
+            key: object.key.clone(),
+            size_bytes: object.size_bytes,
+            etag: object.etag.clone(),
+            modified_us: object.modified_us,
+            sequence,
+        };
+        objects.iter().map(read).collect()
+    }
+
+    /// Gives every file of an entity its place; narrow ones are to be finished first.
+    fn place_files(
+        &mut self,
+        name: &str,
+        result: &EntityResult,
+        appends_to: Option<&Entity>,
+        stored: Option<&StoredShape>,
+    ) -> BTreeMap<String, Vec<DataFile>> {
+        let sequence = self.manifest.sequence;
+        let run_id = &self.settings.run_id;
+        let mut placed = BTreeMap::new();
+        for table in &result.layout.tables {
+            let mut files: Vec<DataFile> = Vec::new();
+            let mut number = 0;
+            let mut next_key = || {
+                let key = format!("{}/{run_id}-{number}.parquet", table.name);
+                number += 1;
+                key
+            };
+            let old = stored
+                .and_then(|stored| stored.layout.tables.iter().find(|old| old.path == table.path));
+            let old_files = appends_to.zip(old).and_then(|(e, old)| e.tables.get(&old.name));
+            for file in old_files.into_iter().flatten() {
+                let Some(old) = old.filter(|old| old.columns != table.columns) else {
+                    files.push(file.clone());
+                    continue;
+                };
+                let key = next_key();
+                let staged = format!("{name}/old-{}", key.replace('/', "-"));
+                self.finishing.push(Finishing {
+                    from: (self.curated.place().clone(), file.key.clone(), old.clone()),
+                    to: (staged.clone(), table.clone()),
+                    at: (name.to_owned(), table.name.clone(), files.len()),
+                });
+                self.publications.push(Publication { staged, key: key.clone() });
+                files.push(DataFile { key, ..file.clone() });
+            }
+            let staged = result
+                .files
+                .iter()
+                .filter(|file| result.plan.registry.path(file.table).to_string() == table.path);
+            for file in staged {
+                // A table that has files needs no empty one.
+                if file.num_rows == 0 && !files.is_empty() {
+                    continue;
+                }
+                files.push(self.place_staged(name, table, file, next_key(), files.len(), sequence));
+            }
+            placed.insert(table.name.clone(), files);
+        }
+        placed
+    }
+
+    fn place_staged(
+        &mut self,
+        name: &str,
+        table: &Table,
+        file: &StagedFile,
+        key: String,
+        at: usize,
+        sequence: u64,
+    ) -> DataFile {
+        let mut staged = file.key.clone();
+        if file.layout.columns != table.columns {
+            let finished = format!("{}.final", file.key);
+            self.finishing.push(Finishing {
+                from: (self.staging.clone(), staged, file.layout.clone()),
+                to: (finished.clone(), table.clone()),
+                at: (name.to_owned(), table.name.clone(), at),
+            });
+            staged = finished;
+        }
+        self.publications.push(Publication { staged, key: key.clone() });
+        DataFile { key, num_rows: file.num_rows, size_bytes: file.size_bytes, sequence }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the entity's new record")]
+    fn add_entity(
+        &mut self,
+        name: &str,
+        result: EntityResult,
+        tables: BTreeMap<String, Vec<DataFile>>,
+        read: Vec<ReadObject>,
+        mut bookmark: Bookmark,
+        known: Option<Entity>,
+        appends: bool,
+    ) -> Result<(), Error> {
+        let sequence = self.manifest.sequence;
+        let run_id = &self.settings.run_id;
+        let shape = format!("_solder/shapes/{name}-{run_id}.json");
+        let stored =
+            StoredShape { paths: result.shape.store(&result.plan), layout: result.layout.clone() };
+        self.curated.write_json(&shape, &stored)?;
+        let bookmark = if self.settings.bookmark {
+            if !appends {
+                bookmark.objects.clear();
+            }
+            bookmark.objects.extend(read);
+            let key = format!("_solder/bookmarks/{name}-{run_id}.json");
+            self.curated.write_json(&key, &bookmark)?;
+            Some(key)
+        } else {
+            None
+        };
+        let first_record = known.as_ref().filter(|_| appends).map_or(0, |e| e.next_record);
+        let entity = Entity {
+            naming: self.settings.naming,
+            key: self.settings.key_of(name).iter().map(|key| key.text().to_owned()).collect(),
+            sequence,
+            replaced: known.filter(|_| appends).map_or(sequence, |entity| entity.replaced),
+            next_record: first_record + result.num_records,
+            joins: result.joins.clone(),
+            shape,
+            bookmark,
+            tables,
+        };
+        let rows = |table: &Table| {
+            let path = table.path.parse().ok();
+            let id = path.map(|path| result.plan.registry.resolve(&path));
+            id.and_then(|id| result.rows.get(&id).copied()).unwrap_or(0)
+        };
+        self.report.tables.extend(table_reports(&result.layout, &entity, rows));
+        self.manifest.entities.insert(name.to_owned(), entity);
+        Ok(())
+    }
+
+    fn check_threshold(&self) -> Result<(), Error> {
+        let report = &self.report;
+        let num_records = report.records_read + report.records_quarantined;
+        match &self.settings.error_threshold {
+            Some(threshold) if threshold.is_exceeded(report.records_quarantined, num_records) => {
+                Err(Error::Threshold {
+                    num_rejected: report.records_quarantined,
+                    num_records,
+                    threshold: threshold.to_string(),
+                    first: report.first_quarantined.clone().unwrap_or_default(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), Error> {
+        pause_at("before-finishing");
+        self.finish_files()?;
+        for (number, (staged, num_rows, size_bytes)) in self.quarantine.drain(..).enumerate() {
+            let key = format!("_quarantine/{}-{number}.parquet", self.settings.run_id);
+            self.publications.push(Publication { staged, key: key.clone() });
+            let sequence = self.manifest.sequence;
+            self.manifest.quarantine.push(DataFile { key, num_rows, size_bytes, sequence });
+        }
+        self.crew.stop.check()?;
+        let is_new = self.manifest.entities.values().any(|e| e.sequence == self.manifest.sequence);
+        if is_new {
+            // Quarantine of tables that were replaced went with them.
+            let oldest = self.manifest.entities.values().map(|entity| entity.replaced).min();
+            self.manifest.quarantine.retain(|file| oldest.is_none_or(|old| file.sequence >= old));
+            self.curated.commit(self.before, &self.manifest, &self.publications)?;
+            self.report.sequence = self.manifest.sequence;
+        }
+        Ok(())
+    }
+
+    /// Rewrites the narrow files, in parallel.
+    fn finish_files(&mut self) -> Result<(), Error> {
+        let tasks: Vec<_> = self
+            .finishing
+            .iter()
+            .map(|finishing| {
+                let (io, staging) = (self.crew.io.clone(), self.staging.clone());
+                let (from_place, from_key, from) = finishing.from.clone();
+                let (to_key, to) = finishing.to.clone();
+                move || rewrite(&io, (&from_place, &from_key, &from), (&staging, &to_key, &to))
+            })
+            .collect();
+        let sizes = self.crew.pool.run_all(tasks);
+        for (finishing, size) in self.finishing.drain(..).zip(sizes) {
+            let size_bytes = size.ok_or(Error::Panicked)??;
+            let (entity, table, at) = finishing.at;
+            let entity = self.manifest.entities.get_mut(&entity);
+            let files = entity.and_then(|entity| entity.tables.get_mut(&table));
+            if let Some(file) = files.and_then(|files| files.get_mut(at)) {
+                file.size_bytes = size_bytes;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ReadObject {
+    /// Whether an object is as it was when it was read (R20).
+    fn is(&self, object: &Object) -> bool {
+        self.size_bytes == object.size_bytes
+            && match (&self.etag, &object.etag) {
+                (Some(read), Some(found)) => read == found,
+                _ => self.modified_us == object.modified_us,
+            }
+    }
+}
+
+fn naming_option(naming: crate::relation::Naming) -> &'static str {
+    match naming {
+        crate::relation::Naming::Sql => "",
+        crate::relation::Naming::Glue => " --naming glue",
+    }
+}
+
+fn table_reports(
+    layout: &Layout,
+    entity: &Entity,
+    rows_written: impl Fn(&Table) -> u64,
+) -> Vec<TableReport> {
+    let report = |table: &Table| {
+        let files = entity.tables.get(&table.name).map_or(&[][..], |files| files);
+        let parent = table.parent.and_then(|parent| layout.tables.get(parent));
+        TableReport {
+            name: table.name.clone(),
+            rows: files.iter().map(|file| file.num_rows).sum(),
+            rows_written: rows_written(table),
+            columns: table.columns.len(),
+            files: files.len(),
+            bytes: files.iter().map(|file| file.size_bytes).sum(),
+            parent: parent.map(|parent| parent.name.clone()),
+        }
+    };
+    layout.tables.iter().map(report).collect()
+}
+
+/// The key of an entity among `--key [TABLE=]COLUMN[,COLUMN]…`.
+pub(crate) fn key_for<'a>(rules: &'a [KeyRule], entity: &str) -> &'a [crate::shape::Selector] {
+    let own = rules.iter().rev().find(|rule| rule.table.as_deref() == Some(entity));
+    let any = || rules.iter().rev().find(|rule| rule.table.is_none());
+    own.or_else(any).map_or(&[], |rule| &rule.columns)
+}

@@ -1,0 +1,507 @@
+//! One entity from objects to staged files.
+//!
+//! ```text
+//!  reader thread          worker threads             this thread, in order
+//!  objects ▶ blocks ════▶ shred: block ▶ chunks ════▶ shape, bases ▶ buffers ▶ row groups
+//!            at most N in flight                                       columns encoded by the workers
+//! ```
+//!
+//! Blocks are shredded in any order and collected in the order of the input, so that nothing in the
+//! result depends on threads (R4).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use solder_landing::{Object, Place};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::error::{Error, Signal};
+use crate::io::Io;
+use crate::pause::pause_at;
+use crate::pool::Pool;
+use crate::progress::Progress;
+use crate::read::{Block, BlockOptions, Blocks, Sources};
+use crate::relation::{Layout, LayoutOptions, Naming, layout};
+use crate::shape::{KnownPath, Maps, PathId, Plan, Shape, find_maps};
+use crate::shred::{ColumnData, Counts, Shredded, Shredder};
+use crate::stage::{QuarantineWriter, StageLimits, StagedFile, Stager};
+
+/// What an entity is read with.
+pub struct EntityTask<'a> {
+    /// The root table's name before collisions.
+    pub name: &'a str,
+    /// Where the objects are.
+    pub place: Place,
+    /// The objects to read, in order.
+    pub objects: Arc<Vec<Object>>,
+    /// Reading.
+    pub blocks: BlockOptions,
+    /// Names of columns and tables.
+    pub naming: Naming,
+    /// What earlier runs committed.
+    pub committed: Option<&'a Layout>,
+    /// Table names of other entities.
+    pub taken: &'a [String],
+    /// Where files are staged.
+    pub staging: Place,
+    /// Prefix of their keys.
+    pub prefix: String,
+    /// Sizes of row groups and files.
+    pub limits: StageLimits,
+    /// Most columns of a table (R17).
+    pub max_columns: usize,
+    /// Most tables (R17).
+    pub max_tables: usize,
+    /// More keys than this make an object a candidate for a map (R10).
+    pub map_keys: usize,
+    /// Number of the first record.
+    pub first_record: u64,
+    /// Join keys given out before, by path (R7).
+    pub joins: BTreeMap<String, u64>,
+}
+
+/// Who does the work.
+#[derive(Clone)]
+pub struct Crew {
+    /// The stores.
+    pub io: Arc<Io>,
+    /// The threads.
+    pub pool: Arc<Pool>,
+    /// Who is told how far it is.
+    pub progress: Arc<dyn Progress>,
+    /// Set when the run is to stop.
+    pub stop: Arc<Stop>,
+}
+
+/// A request to stop, and by which signal.
+#[derive(Debug, Default)]
+pub struct Stop {
+    /// SIGINT came.
+    pub interrupt: Arc<AtomicBool>,
+    /// SIGTERM came.
+    pub terminate: Arc<AtomicBool>,
+}
+
+impl Stop {
+    /// # Errors
+    ///
+    /// The run is to stop.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.interrupt.load(Ordering::Relaxed) {
+            return Err(Error::Stopped(Signal::Interrupt));
+        }
+        if self.terminate.load(Ordering::Relaxed) {
+            return Err(Error::Stopped(Signal::Terminate));
+        }
+        Ok(())
+    }
+}
+
+/// What came of an entity.
+pub struct EntityResult {
+    /// What paths mean, for this run.
+    pub plan: Arc<Plan>,
+    /// Every path ever seen.
+    pub shape: Shape,
+    /// The tables.
+    pub layout: Layout,
+    /// The files, some perhaps narrower than their tables.
+    pub files: Vec<StagedFile>,
+    /// Records that became rows.
+    pub num_records: u64,
+    /// Records set aside.
+    pub num_rejected: u64,
+    /// Where and why, of the first one.
+    pub first_reject: Option<String>,
+    /// Rows by table path.
+    pub rows: HashMap<PathId, u64>,
+    /// Bytes read, decompressed.
+    pub num_bytes: u64,
+    /// What was changed on the way.
+    pub counts: Counts,
+    /// Join keys given out so far, by path.
+    pub joins: BTreeMap<String, u64>,
+    /// Objects found to be maps in this run.
+    pub maps: Maps,
+}
+
+/// Reads an entity; twice when its maps are found only at the end (R10).
+///
+/// `make_plan` gives the plan and the shape of earlier runs, afresh for every reading.
+///
+/// # Errors
+///
+/// The input cannot be read, files cannot be written, or a limit is exceeded.
+pub fn relationalize_entity(
+    task: &EntityTask<'_>,
+    crew: &Crew,
+    make_plan: &dyn Fn() -> Result<(Plan, Shape), Error>,
+    make_quarantine: &dyn Fn() -> QuarantineWriter,
+) -> Result<(EntityResult, QuarantineWriter), Error> {
+    let mut maps = Maps::default();
+    loop {
+        let (mut plan, shape) = make_plan()?;
+        for path in &maps.found {
+            let id = plan.registry.resolve(path);
+            plan.known.insert(id, KnownPath { is_map: true, ..KnownPath::default() });
+        }
+        let mut quarantine = make_quarantine();
+        let mut collector = Collector::new(task, crew, Arc::new(plan), shape);
+        let num_bytes = read_all(task, crew, &mut collector, &mut quarantine)?;
+        let found = if task.naming == Naming::Glue {
+            Maps::default()
+        } else {
+            find_maps(&collector.shape, &collector.plan, task.map_keys)
+        };
+        let new = found.found.iter().any(|path| !maps.found.contains(path));
+        if new {
+            // The whole input decides, so that the order of records does not.
+            maps.found.extend(found.found);
+            maps.found.sort();
+            maps.found.dedup();
+            continue;
+        }
+        maps.committed = found.committed;
+        return Ok((collector.finish(num_bytes, maps)?, quarantine));
+    }
+}
+
+/// One message of a worker or of the reader.
+enum Message {
+    Shredded(u64, Shredded, u64),
+    /// No more blocks than this many.
+    End(u64),
+    Failed(Error),
+}
+
+/// Blocks in flight beyond one per thread.
+const SPARE_BLOCKS: usize = 2;
+
+fn read_all(
+    task: &EntityTask<'_>,
+    crew: &Crew,
+    collector: &mut Collector<'_>,
+    quarantine: &mut QuarantineWriter,
+) -> Result<u64, Error> {
+    let sources = Sources::new(crew.io.clone(), task.place.clone(), task.objects.clone());
+    let blocks = Blocks::new(sources, task.blocks.clone());
+    let hashes: Arc<Vec<u128>> =
+        Arc::new(task.objects.iter().map(|object| xxh3_128(object.key.as_bytes())).collect());
+    let (messages, inbox) = unbounded();
+    let in_flight = crew.pool.num_threads() + SPARE_BLOCKS;
+    let (permits, permit_pool) = bounded::<()>(in_flight);
+    for _ in 0..in_flight {
+        let _ = permits.send(());
+    }
+    let workers = Workers {
+        pool: crew.pool.clone(),
+        shredders: Arc::new(Mutex::new(Vec::new())),
+        plan: collector.plan.clone(),
+        shape_only: collector.shape_only.clone(),
+        hashes,
+        messages,
+    };
+    let reader = std::thread::Builder::new()
+        .name("reader".to_owned())
+        .spawn(move || read_blocks(blocks, &permit_pool, &workers))
+        .map_err(|source| Error::Read { object: task.place.to_string(), source })?;
+    let result = collect(crew, collector, quarantine, &inbox, &permits);
+    // The reader ends when its permits do.
+    drop(permits);
+    drop(inbox);
+    let _ = reader.join();
+    result
+}
+
+/// What the reader needs to hand blocks to the workers.
+struct Workers {
+    pool: Arc<Pool>,
+    shredders: Arc<Mutex<Vec<Shredder>>>,
+    plan: Arc<Plan>,
+    shape_only: Arc<AtomicBool>,
+    hashes: Arc<Vec<u128>>,
+    messages: Sender<Message>,
+}
+
+fn read_blocks(mut blocks: Blocks, permits: &Receiver<()>, workers: &Workers) {
+    for number in 0.. {
+        if permits.recv().is_err() {
+            return;
+        }
+        match blocks.next_block() {
+            Ok(Some(block)) => workers.shred(number, block),
+            Ok(None) => {
+                let _ = workers.messages.send(Message::End(number));
+                return;
+            }
+            Err(error) => {
+                let _ = workers.messages.send(Message::Failed(error));
+                return;
+            }
+        }
+    }
+}
+
+impl Workers {
+    fn shred(&self, number: u64, block: Block) {
+        let (shredders, plan) = (self.shredders.clone(), self.plan.clone());
+        let (hashes, messages) = (self.hashes.clone(), self.messages.clone());
+        let shape_only = self.shape_only.clone();
+        self.pool.spawn(move || {
+            let mut guard = PanicGuard { messages: Some(messages) };
+            let mut free = shredders.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut shredder = free.pop().unwrap_or_else(|| Shredder::new(plan));
+            drop(free);
+            let shredded = shredder.shred(&block, &hashes, shape_only.load(Ordering::Relaxed));
+            shredders.lock().unwrap_or_else(PoisonError::into_inner).push(shredder);
+            if let Some(messages) = guard.messages.take() {
+                let message = Message::Shredded(number, shredded, block.bytes.len() as u64);
+                let _ = messages.send(message);
+            }
+        });
+    }
+}
+
+/// Tells the collector when a worker fails without a word.
+struct PanicGuard {
+    messages: Option<Sender<Message>>,
+}
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if let Some(messages) = &self.messages {
+            let _ = messages.send(Message::Failed(Error::Panicked));
+        }
+    }
+}
+
+fn collect(
+    crew: &Crew,
+    collector: &mut Collector<'_>,
+    quarantine: &mut QuarantineWriter,
+    inbox: &Receiver<Message>,
+    permits: &Sender<()>,
+) -> Result<u64, Error> {
+    let mut waiting = BTreeMap::new();
+    let mut next = 0;
+    let mut end = None;
+    let mut num_bytes = 0;
+    while end != Some(next) {
+        let message = loop {
+            crew.stop.check()?;
+            match inbox.recv_timeout(std::time::Duration::from_millis(100)) {
+                Ok(message) => break message,
+                Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
+                Err(crossbeam_channel::RecvTimeoutError::Disconnected) => {
+                    return Err(Error::Panicked);
+                }
+            }
+        };
+        match message {
+            Message::Shredded(number, shredded, bytes) => {
+                waiting.insert(number, (shredded, bytes));
+            }
+            Message::End(number) => end = Some(number),
+            Message::Failed(error) => return Err(error),
+        }
+        while let Some((shredded, bytes)) = waiting.remove(&next) {
+            crew.progress.add(bytes, u64::from(shredded.num_records));
+            num_bytes += bytes;
+            collector.take(shredded, quarantine)?;
+            let _ = permits.send(());
+            if next == 0 {
+                pause_at("after-first-block");
+            }
+            next += 1;
+        }
+    }
+    Ok(num_bytes)
+}
+
+/// Brings the blocks' chunks together, in order.
+struct Collector<'a> {
+    task: &'a EntityTask<'a>,
+    plan: Arc<Plan>,
+    shape: Shape,
+    stager: Stager,
+    /// The shape has outgrown its limits: only paths are collected from here on, to find maps.
+    shape_only: Arc<AtomicBool>,
+    next_check: usize,
+    next_record: u64,
+    num_records: u64,
+    num_rejected: u64,
+    first_reject: Option<String>,
+    rows: HashMap<PathId, u64>,
+    counts: Counts,
+    joins: HashMap<PathId, u64>,
+}
+
+impl<'a> Collector<'a> {
+    fn new(task: &'a EntityTask<'a>, crew: &Crew, plan: Arc<Plan>, shape: Shape) -> Collector<'a> {
+        let stager = Stager::new(
+            crew.io.clone(),
+            crew.pool.clone(),
+            plan.clone(),
+            task.staging.clone(),
+            task.prefix.clone(),
+            task.limits,
+        );
+        let joins = task
+            .joins
+            .iter()
+            .filter_map(|(path, next)| Some((plan.registry.resolve(&path.parse().ok()?), *next)));
+        Collector {
+            task,
+            joins: joins.collect(),
+            plan: plan.clone(),
+            shape,
+            stager,
+            shape_only: Arc::new(AtomicBool::new(false)),
+            next_check: task.max_columns,
+            next_record: task.first_record,
+            num_records: 0,
+            num_rejected: 0,
+            first_reject: None,
+            rows: HashMap::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    fn take(&mut self, shredded: Shredded, quarantine: &mut QuarantineWriter) -> Result<(), Error> {
+        for seen in &shredded.paths {
+            self.shape.add(&self.plan, seen.id, seen.kinds, seen.num_seen);
+        }
+        self.counts += shredded.counts;
+        self.num_rejected += shredded.rejects.len() as u64;
+        for reject in shredded.rejects {
+            let object = self.task.objects.get(reject.object as usize);
+            let key = object.map_or("", |object| object.key.as_str());
+            let address = format!("{}/{key}", self.task.place);
+            if self.first_reject.is_none() {
+                let (line, reason) = (reject.line, &reject.reason);
+                self.first_reject = Some(format!("{address}:{line}: {reason}"));
+            }
+            quarantine.add(self.task.name, &address, reject)?;
+        }
+        self.check_limits()?;
+        let first_record = self.next_record;
+        self.next_record += u64::from(shredded.num_records);
+        self.num_records += u64::from(shredded.num_records);
+        if self.shape_only.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        // Join keys count the arrays of a path; a child's rows count from the same base.
+        let bases = self.joins.clone();
+        for mut table in shredded.tables {
+            table.first_record = first_record;
+            *self.rows.entry(table.table).or_default() += u64::from(table.num_rows);
+            if self.task.naming == Naming::Glue {
+                if let Some((array, _)) = self.plan.registry.parent(table.table) {
+                    table.first_join = bases.get(&array).copied().unwrap_or(0);
+                }
+                for column in &mut table.columns {
+                    if let ColumnData::ArrayLengths(lengths) = &column.data {
+                        let next = self.joins.entry(column.path).or_default();
+                        column.first_join = *next;
+                        *next += lengths.values.len() as u64;
+                    }
+                }
+            }
+            self.stager.add(table);
+        }
+        while self.stager.is_full() {
+            let layout = self.layout()?;
+            self.stager.make_room(&layout)?;
+        }
+        Ok(())
+    }
+
+    /// Stops keeping values once a table has too many columns: only maps can help then, and finding
+    /// them takes the whole input.
+    fn check_limits(&mut self) -> Result<(), Error> {
+        if self.shape.paths().len() > self.next_check && !self.shape_only.load(Ordering::Relaxed) {
+            self.next_check = self.shape.paths().len() * 2;
+            let layout = self.layout()?;
+            if self.excess(&layout).is_some() {
+                self.shape_only.store(true, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    /// The first limit that a layout exceeds (R17).
+    fn excess(&self, layout: &Layout) -> Option<Error> {
+        let (max_tables, max_columns) = (self.task.max_tables, self.task.max_columns);
+        if layout.tables.len() > max_tables {
+            return Some(Error::Limit {
+                entity: self.task.name.to_owned(),
+                what: "tables".to_owned(),
+                found: layout.tables.len(),
+                limit: max_tables,
+                option: "--max-tables",
+                hint: String::new(),
+            });
+        }
+        let wide = layout.tables.iter().find(|table| table.columns.len() > max_columns)?;
+        Some(Error::Limit {
+            entity: self.task.name.to_owned(),
+            what: format!("columns in table `{}`", wide.name),
+            found: wide.columns.len(),
+            limit: max_columns,
+            option: "--max-columns",
+            hint: most_members(&self.shape, &self.plan),
+        })
+    }
+
+    fn layout(&self) -> Result<Layout, Error> {
+        let options = LayoutOptions {
+            naming: self.task.naming,
+            root_table: self.task.name,
+            committed: self.task.committed,
+            taken: self.task.taken,
+        };
+        layout(&self.shape, &self.plan, options)
+            .map_err(|source| Error::Key { entity: self.task.name.to_owned(), source })
+    }
+
+    fn finish(self, num_bytes: u64, maps: Maps) -> Result<EntityResult, Error> {
+        let layout = self.layout()?;
+        if let Some(error) = self.excess(&layout) {
+            return Err(error);
+        }
+        pause_at("before-last-row-groups");
+        let plan = self.plan.clone();
+        let joins = self.joins.iter();
+        let joins = joins.map(|(id, next)| (plan.registry.path(*id).to_string(), *next)).collect();
+        let files = self.stager.finish(&layout)?;
+        pause_at("after-last-row-groups");
+        Ok(EntityResult {
+            plan: self.plan,
+            shape: self.shape,
+            layout,
+            files,
+            num_records: self.num_records,
+            num_rejected: self.num_rejected,
+            first_reject: self.first_reject,
+            rows: self.rows,
+            num_bytes,
+            counts: self.counts,
+            joins,
+            maps,
+        })
+    }
+}
+
+/// The objects with the most members, as candidates for `--map`.
+fn most_members(shape: &Shape, plan: &Plan) -> String {
+    let children = shape.children();
+    let mut counts: Vec<(usize, usize)> =
+        children.iter().enumerate().skip(1).map(|(at, children)| (children.len(), at)).collect();
+    counts.sort_unstable_by(|a, b| b.cmp(a));
+    let paths = counts.iter().take(3).filter_map(|(_, at)| shape.paths().get(*at));
+    let names: Vec<String> =
+        paths.map(|path| format!("`{}`", plan.registry.path(path.id))).collect();
+    if names.is_empty() { String::new() } else { format!(", such as {}", names.join(", ")) }
+}

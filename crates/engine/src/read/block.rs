@@ -1,0 +1,87 @@
+//! Blocks: a few megabytes of whole records, of one object or of many small ones.
+
+use std::io::Read;
+
+use crate::error::Error;
+
+use super::decompress::decompressed_within;
+use super::frame::{FrameOptions, Framer, NameHint, Segment};
+use super::source::Sources;
+
+/// Whole records of one or several objects, the unit of parallel work.
+#[derive(Debug, Default)]
+pub struct Block {
+    /// The bytes of all segments.
+    pub bytes: Vec<u8>,
+    /// The pieces, each with the number of its object.
+    pub segments: Vec<(u32, Segment)>,
+}
+
+/// How objects are cut into blocks.
+#[derive(Clone, Debug)]
+pub struct BlockOptions {
+    /// How records are framed.
+    pub frame: FrameOptions,
+    /// Bytes that a block should have.
+    pub target_bytes: usize,
+    /// How many times larger than itself an object may become (R17).
+    pub max_ratio: u64,
+}
+
+/// The blocks of an input, in order.
+pub struct Blocks {
+    sources: Sources,
+    options: BlockOptions,
+    open: Option<(usize, Framer<Box<dyn Read + Send>>)>,
+}
+
+impl Blocks {
+    /// Cuts the objects of `sources`.
+    pub fn new(sources: Sources, options: BlockOptions) -> Blocks {
+        Blocks { sources, options, open: None }
+    }
+
+    /// The next block; `None` at the end of the input.
+    ///
+    /// # Errors
+    ///
+    /// An object cannot be read or decompressed. Nothing of it may be committed then (R16).
+    pub fn next_block(&mut self) -> Result<Option<Block>, Error> {
+        let mut block = Block::default();
+        while block.bytes.len() < self.options.target_bytes && block.segments.len() < MAX_SEGMENTS {
+            if self.open.is_none() && !self.open_next()? {
+                break;
+            }
+            let Some((object, framer)) = &mut self.open else { break };
+            match framer.next_segment(&mut block.bytes, self.options.target_bytes) {
+                Ok(Some(segment)) => block.segments.push((*object as u32, segment)),
+                Ok(None) => self.open = None,
+                Err(source) => {
+                    return Err(Error::Read { object: self.sources.address(*object), source });
+                }
+            }
+        }
+        Ok(if block.segments.is_empty() { None } else { Some(block) })
+    }
+
+    fn open_next(&mut self) -> Result<bool, Error> {
+        let Some(opened) = self.sources.open_next() else { return Ok(false) };
+        let (object, reader) = opened?;
+        let failed = |source| Error::Read { object: self.sources.address(object), source };
+        let (_, reader) = decompressed_within(reader, self.options.max_ratio).map_err(failed)?;
+        let mut frame = self.options.frame.clone();
+        frame.hint = name_hint(&self.sources.address(object));
+        self.open = Some((object, Framer::new(reader, frame)));
+        Ok(true)
+    }
+}
+
+/// What an object's name says of its framing.
+fn name_hint(name: &str) -> NameHint {
+    let name = name.to_ascii_lowercase();
+    let is_lines = [".ndjson", ".jsonl"].iter().any(|ending| name.contains(ending));
+    if is_lines { NameHint::Lines } else { NameHint::Unknown }
+}
+
+/// A block of very many tiny objects ends here, so that work stays even.
+const MAX_SEGMENTS: usize = 4096;

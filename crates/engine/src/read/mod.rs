@@ -1,0 +1,13 @@
+//! Objects of the input into blocks of whole records.
+mod block;
+mod decompress;
+mod entities;
+mod frame;
+mod scan;
+mod source;
+
+pub use block::{Block, BlockOptions, Blocks};
+pub use decompress::Compression;
+pub use entities::{Entities, EntityInput, group};
+pub use frame::{FrameOptions, Framer, NameHint, Records, RecordsPath, Rejected, Segment};
+pub use source::Sources;

@@ -1,0 +1,111 @@
+//! Objects as plain byte streams: files on disk, downloads from a store a few ahead of the reader.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use solder_landing::{Object, Place, PlaceError};
+use tokio::sync::mpsc;
+
+use crate::error::Error;
+use crate::io::Io;
+
+/// How many objects of a store are under way at one time, the one being read included.
+const MAX_DOWNLOADS: usize = 16;
+/// Pieces of one download that may wait.
+const MAX_PIECES: usize = 8;
+
+/// Opens the objects of an input one after another.
+pub struct Sources {
+    io: Arc<Io>,
+    place: Place,
+    objects: Arc<Vec<Object>>,
+    /// The object that is opened next.
+    next: usize,
+    /// Downloads that were begun and not opened yet.
+    ahead: VecDeque<mpsc::Receiver<Result<Bytes, PlaceError>>>,
+    /// The object whose download is begun next.
+    next_download: usize,
+}
+
+impl Sources {
+    /// The objects below `place`, in order.
+    pub fn new(io: Arc<Io>, place: Place, objects: Arc<Vec<Object>>) -> Sources {
+        Sources { io, place, objects, next: 0, ahead: VecDeque::new(), next_download: 0 }
+    }
+
+    /// Opens the next object; `None` after the last.
+    ///
+    /// # Errors
+    ///
+    /// The object is not there any more or may not be read.
+    pub fn open_next(&mut self) -> Option<Result<(usize, Box<dyn Read + Send>), Error>> {
+        let at = self.next;
+        let object = self.objects.get(at)?;
+        self.next += 1;
+        if let Some(path) = self.place.local_path(&object.key) {
+            let opened = File::open(&path).map(|file| (at, Box::new(file) as Box<dyn Read + Send>));
+            let address = self.address(at);
+            return Some(opened.map_err(|source| Error::Read { object: address, source }));
+        }
+        while self.next_download < self.objects.len() && self.ahead.len() < MAX_DOWNLOADS {
+            self.download();
+        }
+        let pieces = self.ahead.pop_front()?;
+        Some(Ok((at, Box::new(Download { pieces, piece: Bytes::new() }))))
+    }
+
+    /// The object as a user knows it.
+    pub fn address(&self, at: usize) -> String {
+        self.objects
+            .get(at)
+            .map_or_else(String::new, |object| format!("{}/{}", self.place, object.key))
+    }
+
+    fn download(&mut self) {
+        let Some(object) = self.objects.get(self.next_download) else { return };
+        self.next_download += 1;
+        let (sender, pieces) = mpsc::channel(MAX_PIECES);
+        let (place, key) = (self.place.clone(), object.key.clone());
+        self.io.spawn(async move {
+            match place.read_stream(&key).await {
+                Ok((_, mut stream)) => {
+                    while let Some(piece) = stream.next().await {
+                        if sender.send(piece).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+                Err(error) => {
+                    let _ = sender.send(Err(error)).await;
+                }
+            }
+        });
+        self.ahead.push_back(pieces);
+    }
+}
+
+struct Download {
+    pieces: mpsc::Receiver<Result<Bytes, PlaceError>>,
+    piece: Bytes,
+}
+
+impl Read for Download {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.pieces.blocking_recv() {
+                Some(piece) => self.piece = piece.map_err(io::Error::other)?,
+                None => return Ok(0),
+            }
+        }
+        let length = self.piece.len().min(buffer.len());
+        let piece = self.piece.split_to(length);
+        if let Some(target) = buffer.get_mut(..length) {
+            target.copy_from_slice(&piece);
+        }
+        Ok(length)
+    }
+}

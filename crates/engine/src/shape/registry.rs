@@ -1,0 +1,85 @@
+//! One number for every JSON path of an entity, shared by all threads.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use super::path::{JsonPath, Step};
+
+/// A JSON path of an entity. Numbers are given in the order in which threads happen to ask, so they
+/// identify a path within one run and order nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PathId(u32);
+
+impl PathId {
+    /// The record itself, `$`.
+    pub const ROOT: PathId = PathId(0);
+
+    /// The position of this path in a table indexed by paths.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The paths of one entity.
+#[derive(Debug, Default)]
+pub struct Registry {
+    inner: RwLock<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Parent and last step of path `n + 1`; the root has neither.
+    steps: Vec<(PathId, Step)>,
+    children: HashMap<(PathId, Step), PathId>,
+}
+
+impl Registry {
+    /// The path that lies one step below `parent`, registered when new.
+    pub fn child(&self, parent: PathId, step: Step) -> PathId {
+        let key = (parent, step);
+        let found = {
+            let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+            inner.children.get(&key).copied()
+        };
+        found.unwrap_or_else(|| {
+            let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(&id) = inner.children.get(&key) {
+                return id;
+            }
+            inner.steps.push((key.0, key.1.clone()));
+            let id = PathId(u32::try_from(inner.steps.len()).unwrap_or(u32::MAX));
+            inner.children.insert(key, id);
+            id
+        })
+    }
+
+    /// The path of `path` from the root, registered when new.
+    pub fn resolve(&self, path: &JsonPath) -> PathId {
+        path.steps().iter().fold(PathId::ROOT, |parent, step| self.child(parent, step.clone()))
+    }
+
+    /// Parent and last step of a path; `None` for the root.
+    pub fn parent(&self, id: PathId) -> Option<(PathId, Step)> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        id.index().checked_sub(1).and_then(|index| inner.steps.get(index).cloned())
+    }
+
+    /// The path written out.
+    pub fn path(&self, id: PathId) -> JsonPath {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        let mut steps = Vec::new();
+        let mut at = id;
+        while let Some((parent, step)) = at.index().checked_sub(1).and_then(|i| inner.steps.get(i))
+        {
+            steps.push(step.clone());
+            at = *parent;
+        }
+        steps.reverse();
+        JsonPath::from_steps(steps)
+    }
+
+    /// How many paths there are, the root included.
+    pub fn len(&self) -> usize {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).steps.len() + 1
+    }
+}

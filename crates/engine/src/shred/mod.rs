@@ -1,0 +1,17 @@
+//! Records into columns.
+mod cast;
+mod chunk;
+mod column;
+mod duplicates;
+pub mod number;
+mod shredder;
+pub mod tape;
+pub mod text;
+mod time;
+mod walk;
+
+pub use cast::{parse_decimal, write_decimal, write_scalar};
+pub use chunk::*;
+pub use column::{Scalar, ScalarColumn, Texts, Validity, Values};
+pub use shredder::Shredder;
+pub use time::{parse_date, parse_timestamp, write_date, write_timestamp};

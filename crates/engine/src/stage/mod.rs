@@ -1,0 +1,11 @@
+//! Columns into Parquet files.
+mod arrays;
+mod quarantine;
+mod rewrite;
+mod sink;
+mod writer;
+
+pub use quarantine::QuarantineWriter;
+pub use rewrite::{read_file, rewrite, write_text};
+pub use sink::Sink;
+pub use writer::{StageLimits, StagedFile, Stager};

@@ -1,0 +1,136 @@
+//! `_quarantine/`: the records that were set aside, with the reason and their bytes (R16).
+
+use std::sync::Arc;
+
+use arrow_array::builder::{BinaryBuilder, Int64Builder, StringBuilder};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use parquet::errors::ParquetError;
+use solder_landing::Place;
+
+use crate::error::Error;
+use crate::io::Io;
+use crate::shred::Reject;
+
+use super::sink::Sink;
+use super::writer::writer_properties;
+
+/// Bytes that wait before they are written.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// Writes rejected records of a run into one file.
+pub struct QuarantineWriter {
+    io: Arc<Io>,
+    place: Place,
+    key: String,
+    run_id: String,
+    schema: SchemaRef,
+    writer: Option<ArrowWriter<Sink>>,
+    waiting: Vec<(String, String, Reject)>,
+    waiting_bytes: usize,
+    num_rows: u64,
+}
+
+impl QuarantineWriter {
+    /// Will write the file `key` of `place` once there is something to write.
+    pub fn new(io: Arc<Io>, place: Place, key: String, run_id: String) -> QuarantineWriter {
+        let text = |name| Field::new(name, DataType::Utf8, false);
+        let number = |name| Field::new(name, DataType::Int64, false);
+        let schema = Arc::new(Schema::new(vec![
+            text("entity"),
+            text("object"),
+            number("line"),
+            number("byte_offset"),
+            number("byte_length"),
+            text("reason"),
+            Field::new("raw", DataType::Binary, false),
+            text("run_id"),
+        ]));
+        QuarantineWriter {
+            io,
+            place,
+            key,
+            run_id,
+            schema,
+            writer: None,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            num_rows: 0,
+        }
+    }
+
+    /// Takes a rejected record.
+    ///
+    /// # Errors
+    ///
+    /// The place refuses.
+    pub fn add(&mut self, entity: &str, object: &str, reject: Reject) -> Result<(), Error> {
+        self.waiting_bytes += reject.raw.len() + object.len() + reject.reason.len() + 64;
+        self.waiting.push((entity.to_owned(), object.to_owned(), reject));
+        self.num_rows += 1;
+        if self.waiting_bytes > BATCH_BYTES { self.write() } else { Ok(()) }
+    }
+
+    /// Completes the file; returns its key, rows and bytes when there is one.
+    ///
+    /// # Errors
+    ///
+    /// The place refuses.
+    pub fn finish(mut self) -> Result<Option<(String, u64, u64)>, Error> {
+        if self.num_rows == 0 {
+            return Ok(None);
+        }
+        self.write()?;
+        let Some(writer) = self.writer else { return Ok(None) };
+        let sink = writer.into_inner().map_err(Error::encode)?;
+        let size_bytes =
+            sink.complete().map_err(|source| Error::Write { key: self.key.clone(), source })?;
+        Ok(Some((self.key, self.num_rows, size_bytes)))
+    }
+
+    fn write(&mut self) -> Result<(), Error> {
+        let batch = self.batch().map_err(|error| Error::encode(ParquetError::from(error)))?;
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+        if self.writer.is_none() {
+            let sink = Sink::create(&self.io, &self.place, &self.key)?;
+            let writer = ArrowWriter::try_new(sink, self.schema.clone(), Some(writer_properties()));
+            self.writer = Some(writer.map_err(Error::encode)?);
+        }
+        match &mut self.writer {
+            Some(writer) => writer.write(&batch).map_err(Error::encode),
+            None => Ok(()),
+        }
+    }
+
+    fn batch(&self) -> Result<RecordBatch, arrow_schema::ArrowError> {
+        let texts = |of: fn(&(String, String, Reject)) -> &str| -> ArrayRef {
+            let mut builder = StringBuilder::new();
+            self.waiting.iter().for_each(|row| builder.append_value(of(row)));
+            Arc::new(builder.finish())
+        };
+        let numbers = |of: fn(&Reject) -> u64| -> ArrayRef {
+            let mut builder = Int64Builder::new();
+            self.waiting.iter().for_each(|(_, _, reject)| builder.append_value(of(reject) as i64));
+            Arc::new(builder.finish())
+        };
+        let mut raw = BinaryBuilder::new();
+        self.waiting.iter().for_each(|(_, _, reject)| raw.append_value(&reject.raw));
+        let mut run_ids = StringBuilder::new();
+        self.waiting.iter().for_each(|_| run_ids.append_value(&self.run_id));
+        RecordBatch::try_new(
+            self.schema.clone(),
+            vec![
+                texts(|(entity, _, _)| entity),
+                texts(|(_, object, _)| object),
+                numbers(|reject| reject.line),
+                numbers(|reject| reject.offset),
+                numbers(|reject| reject.length),
+                texts(|(_, _, reject)| &reject.reason),
+                Arc::new(raw.finish()),
+                Arc::new(run_ids.finish()),
+            ],
+        )
+    }
+}

@@ -1,0 +1,141 @@
+//! Clients for object stores, set up from the environment when first used.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::memory::InMemory;
+use object_store::{ClientConfigKey, ObjectStore};
+
+/// The kinds of object stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// Amazon S3 and stores that speak its language.
+    S3,
+    /// Google Cloud Storage.
+    Gcs,
+    /// Azure Blob Storage and Data Lake Storage.
+    Azure,
+    /// The memory of this process, for tests: one store per name, gone with the process.
+    Memory,
+}
+
+/// A client that is made when it is first needed: reading certificates takes longer than starting up.
+#[derive(Debug)]
+pub(crate) struct Client {
+    service: Service,
+    root: String,
+    made: OnceLock<Arc<dyn ObjectStore>>,
+}
+
+impl Client {
+    /// A client for `root` (scheme and bucket), not made yet.
+    pub(crate) fn new(service: Service, root: String) -> Self {
+        Self { service, root, made: OnceLock::new() }
+    }
+
+    /// A client that a caller has made.
+    pub(crate) fn with_store(store: Arc<dyn ObjectStore>) -> Self {
+        Self { service: Service::Memory, root: String::new(), made: OnceLock::from(store) }
+    }
+
+    /// The store, made now if it was not yet; no request is sent.
+    ///
+    /// # Errors
+    ///
+    /// What the builder finds wrong with the environment's settings.
+    pub(crate) fn store(&self) -> object_store::Result<&Arc<dyn ObjectStore>> {
+        if let Some(store) = self.made.get() {
+            return Ok(store);
+        }
+        let store = connect(self.service, &self.root)?;
+        Ok(self.made.get_or_init(|| store))
+    }
+}
+
+fn connect(service: Service, root: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
+    Ok(match service {
+        Service::S3 => {
+            Arc::new(follow_s3_endpoint(AmazonS3Builder::from_env()).with_url(root).build()?)
+        }
+        Service::Gcs => {
+            let mut builder = GoogleCloudStorageBuilder::from_env().with_url(root);
+            if is_http(builder.get_config_value(&GoogleConfigKey::BaseUrl)) {
+                let allow_http = GoogleConfigKey::Client(ClientConfigKey::AllowHttp);
+                builder = builder.with_config(allow_http, "true");
+            }
+            Arc::new(builder.build()?)
+        }
+        Service::Azure => {
+            let mut builder = MicrosoftAzureBuilder::from_env().with_url(root);
+            if is_http(builder.get_config_value(&AzureConfigKey::Endpoint)) {
+                builder = builder.with_allow_http(true);
+            }
+            Arc::new(builder.build()?)
+        }
+        Service::Memory => memory_store(root),
+    })
+}
+
+/// Who names an `http://` endpoint wants plain HTTP; everybody else gets TLS or an error.
+fn follow_s3_endpoint(builder: AmazonS3Builder) -> AmazonS3Builder {
+    // The endpoint for S3 alone wins over the one for all of AWS, as in the AWS tools.
+    let endpoint = builder
+        .get_config_value(&AmazonS3ConfigKey::S3Endpoint)
+        .or_else(|| builder.get_config_value(&AmazonS3ConfigKey::Endpoint));
+    match is_http(endpoint) {
+        true => builder.with_allow_http(true),
+        false => builder,
+    }
+}
+
+fn is_http(endpoint: Option<String>) -> bool {
+    endpoint.is_some_and(|url| url.starts_with("http://"))
+}
+
+/// The store of this name, the same one for the whole process: that two places with one URL see the same
+/// objects is what a store is.
+fn memory_store(root: &str) -> Arc<dyn ObjectStore> {
+    static STORES: LazyLock<Mutex<HashMap<String, Arc<InMemory>>>> = LazyLock::new(Mutex::default);
+
+    let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(stores.entry(root.to_owned()).or_default()) as _
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::none(None, None, "false")]
+    #[case::https(Some("https://minio"), None, "false")]
+    #[case::http(Some("http://minio:9000"), None, "true")]
+    #[case::http_for_s3(None, Some("http://minio:9000"), "true")]
+    #[case::s3_wins(Some("http://minio:9000"), Some("https://minio"), "false")]
+    fn an_http_endpoint_allows_http(
+        #[case] endpoint: Option<&str>,
+        #[case] s3_endpoint: Option<&str>,
+        #[case] allowed: &str,
+    ) {
+        let mut builder = AmazonS3Builder::new();
+        if let Some(url) = endpoint {
+            builder = builder.with_config(AmazonS3ConfigKey::Endpoint, url);
+        }
+        if let Some(url) = s3_endpoint {
+            builder = builder.with_config(AmazonS3ConfigKey::S3Endpoint, url);
+        }
+        let key = AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp);
+        let found = follow_s3_endpoint(builder).get_config_value(&key);
+        assert_eq!(found.as_deref(), Some(allowed));
+    }
+
+    #[test]
+    fn a_client_is_made_once() {
+        let client = Client::new(Service::Memory, "memory://once".into());
+        let first = Arc::clone(client.store().unwrap());
+        assert!(Arc::ptr_eq(&first, client.store().unwrap()));
+    }
+}
