@@ -1,25 +1,12 @@
-//! The command line.
+//! `engine relationalize`.
 
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use solder_engine::read::RecordsPath;
 use solder_engine::relation::Naming;
 use solder_engine::shape::{Action, OnCastError, Selector};
 use solder_engine::{Drift, Error, KeyRule, Settings, Threshold};
-
-/// Nested JSON to relational Parquet tables
-#[derive(Debug, Parser)]
-#[command(name = "engine", version, about, long_about = None, arg_required_else_help = true)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Relationalize(Relationalize),
-}
 
 /// Turn nested JSON into relational Parquet tables
 ///
