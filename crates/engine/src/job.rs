@@ -18,7 +18,8 @@ use crate::drift::{changes, choices};
 use crate::error::Error;
 use crate::pause::pause_at;
 use crate::pipeline::{Crew, EntityResult, EntityTask, relationalize_entity};
-use crate::read::{BlockOptions, EntityInput, group};
+use crate::progress::Event;
+use crate::read::{BlockOptions, Entities, EntityInput, Origin, STDIN, StandardInput, group};
 use crate::relation::{Layout, Table};
 use crate::report::{MapReport, Report, TableReport};
 use crate::settings::{Drift, KeyRule, Settings};
@@ -32,6 +33,8 @@ use crate::stage::{QuarantineWriter, StagedFile, rewrite};
 /// Anything that keeps the run from its end; then the place is as it was.
 pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> {
     let began = Instant::now();
+    // What cannot be understood is said before anything is looked up.
+    let input = InputObjects::parse(settings)?;
     let curated = Curated::open(crew.io.clone(), &settings.output)?;
     let before = curated.latest()?;
     if let Some(run) = before.runs.iter().find(|run| run.run_id == settings.run_id) {
@@ -39,15 +42,14 @@ pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> 
         return Ok(Report {
             run_id: run.run_id.clone(),
             sequence: run.sequence,
+            already_committed: true,
             ..Report::default()
         });
     }
-    let listing = crew.io.wait(Input::parse(&settings.input)?.objects())?;
+    let (origin, grouped) = input.find(settings, crew)?;
     pause_at("after-listing");
-    let input_name = settings.input_name();
-    let grouped = group(listing.objects, settings.table.as_deref(), &input_name);
+    let num_ignored = grouped.num_ignored;
     if grouped.entities.is_empty() {
-        let num_ignored = grouped.num_ignored + listing.hidden;
         return Err(Error::NoInput { input: settings.input.clone(), num_ignored });
     }
     let _running = curated.begin(&settings.run_id, &before)?;
@@ -63,9 +65,9 @@ pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> 
         finishing: Vec::new(),
         quarantine: Vec::new(),
     };
-    run.report.objects_ignored = grouped.num_ignored + listing.hidden;
+    run.report.objects_ignored = num_ignored;
     for (name, input) in &grouped.entities {
-        run.entity(name, input, &listing.base)?;
+        run.entity(name, input, &origin)?;
     }
     run.check_threshold()?;
     run.commit()?;
@@ -73,6 +75,47 @@ pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> 
     report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     crew.progress.end();
     Ok(report)
+}
+
+/// What a run reads.
+enum InputObjects {
+    Listed(Input),
+    Stdin,
+}
+
+impl InputObjects {
+    fn parse(settings: &Settings) -> Result<InputObjects, Error> {
+        if settings.input != STDIN {
+            return Ok(InputObjects::Listed(Input::parse(&settings.input)?));
+        }
+        if settings.bookmark {
+            return Err(Error::Conflict(
+                "--bookmark remembers objects by their names, and standard input (`-`) has none: leave it \
+                 out, or give the records as a file"
+                    .to_owned(),
+            ));
+        }
+        Ok(InputObjects::Stdin)
+    }
+
+    /// Where the objects are, and which belong to which entity.
+    fn find(self, settings: &Settings, crew: &Crew) -> Result<(Origin, Entities), Error> {
+        let table = settings.table.as_deref();
+        match self {
+            InputObjects::Stdin => {
+                let objects = vec![StandardInput::object()];
+                let grouped = group(objects, table.or(Some("stdin")), STDIN, true);
+                Ok((Origin::Stdin(Arc::default()), grouped))
+            }
+            InputObjects::Listed(input) => {
+                let listing = crew.io.wait(input.objects())?;
+                let name = settings.input_name();
+                let mut grouped = group(listing.objects, table, &name, listing.is_one_object);
+                grouped.num_ignored += listing.hidden;
+                Ok((Origin::Place(listing.base), grouped))
+            }
+        }
+    }
 }
 
 fn next_manifest(before: &Manifest, settings: &Settings, command: &str) -> Manifest {
@@ -114,7 +157,7 @@ struct Finishing {
 }
 
 impl Run<'_> {
-    fn entity(&mut self, name: &str, input: &EntityInput, place: &Place) -> Result<(), Error> {
+    fn entity(&mut self, name: &str, input: &EntityInput, origin: &Origin) -> Result<(), Error> {
         let known = self.before.entities.get(name).cloned();
         let bookmark = match &known {
             Some(entity) if self.settings.bookmark => self.curated.bookmark(entity)?,
@@ -142,7 +185,7 @@ impl Run<'_> {
         let (result, quarantine) = self.read(
             name,
             objects.clone(),
-            place,
+            origin,
             known.as_ref().filter(|_| appends),
             stored.as_ref(),
         )?;
@@ -201,7 +244,7 @@ impl Run<'_> {
         &self,
         name: &str,
         objects: Arc<Vec<Object>>,
-        place: &Place,
+        origin: &Origin,
         appends_to: Option<&Entity>,
         stored: Option<&StoredShape>,
     ) -> Result<(EntityResult, QuarantineWriter), Error> {
@@ -215,7 +258,7 @@ impl Run<'_> {
             .collect();
         let task = EntityTask {
             name,
-            place: place.clone(),
+            origin: origin.clone(),
             objects,
             blocks: BlockOptions {
                 frame: settings.frame_options(),
@@ -288,9 +331,25 @@ impl Run<'_> {
         };
         report.maps.extend(maps(&result.maps.found, true));
         report.maps.extend(maps(&result.maps.committed, false));
+        let progress = &self.crew.progress;
+        progress.event(Event::EntityRead {
+            entity: name,
+            records: result.num_records,
+            bytes: result.num_bytes,
+            num_tables: result.layout.tables.len(),
+        });
+        if result.num_rejected > 0 {
+            let first = result.first_reject.as_deref().unwrap_or_default();
+            let records = result.num_rejected;
+            progress.event(Event::Quarantined { entity: name, records, first });
+        }
+        for map in report.maps.iter().filter(|map| map.entity == name) {
+            progress.event(Event::MapFound(map));
+        }
         report.choices.extend(choices(name, &result.shape, &result.plan, &result.layout));
         let Some(stored) = stored else { return Ok(()) };
         let changes = changes(&stored.layout, &result.layout);
+        changes.iter().for_each(|change| progress.event(Event::Changed(change)));
         report.changes.extend(changes);
         if self.settings.drift == Drift::Freeze && !report.changes.is_empty() {
             let lines = report.changes.iter().map(|change| format!("  {change}")).collect();
@@ -455,6 +514,7 @@ impl Run<'_> {
 
     fn commit(&mut self) -> Result<(), Error> {
         pause_at("before-finishing");
+        self.crew.stop.check()?;
         self.finish_files()?;
         for (number, (staged, num_rows, size_bytes)) in self.quarantine.drain(..).enumerate() {
             let key = format!("_quarantine/{}-{number}.parquet", self.settings.run_id);
@@ -468,22 +528,31 @@ impl Run<'_> {
             // Quarantine of tables that were replaced went with them.
             let oldest = self.manifest.entities.values().map(|entity| entity.replaced).min();
             self.manifest.quarantine.retain(|file| oldest.is_none_or(|old| file.sequence >= old));
+            let num_files = self.publications.len();
+            self.crew.progress.event(Event::Committing { num_files });
             self.curated.commit(self.before, &self.manifest, &self.publications)?;
             self.report.sequence = self.manifest.sequence;
+            self.crew.progress.event(Event::Committed { sequence: self.report.sequence });
         }
         Ok(())
     }
 
     /// Rewrites the narrow files, in parallel.
     fn finish_files(&mut self) -> Result<(), Error> {
+        if !self.finishing.is_empty() {
+            self.crew.progress.event(Event::Finishing { num_files: self.finishing.len() });
+        }
         let tasks: Vec<_> = self
             .finishing
             .iter()
             .map(|finishing| {
                 let (io, staging) = (self.crew.io.clone(), self.staging.clone());
+                let stop = self.crew.stop.clone();
                 let (from_place, from_key, from) = finishing.from.clone();
                 let (to_key, to) = finishing.to.clone();
-                move || rewrite(&io, (&from_place, &from_key, &from), (&staging, &to_key, &to))
+                move || {
+                    rewrite(&io, &stop, (&from_place, &from_key, &from), (&staging, &to_key, &to))
+                }
             })
             .collect();
         let sizes = self.crew.pool.run_all(tasks);

@@ -1,10 +1,15 @@
 //! The command line: one file per command.
 
 mod relationalize;
+mod reporting;
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
 pub(crate) use relationalize::Relationalize;
+pub(crate) use reporting::{Destination, ReportFormat};
+
+use crate::console::LogFormat;
 
 /// Nested JSON to relational Parquet tables
 #[derive(Debug, Parser)]
@@ -12,9 +17,18 @@ pub(crate) use relationalize::Relationalize;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+
+    /// What goes to stderr [default: text on a terminal, json elsewhere]
+    #[arg(long, value_enum, value_name = "FORMAT", global = true, help_heading = "Reporting")]
+    pub(crate) log: Option<LogFormat>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Relationalize(Relationalize),
+    Relationalize(Box<Relationalize>),
+    /// Write a script that completes this program's commands in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }

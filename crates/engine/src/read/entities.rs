@@ -23,19 +23,24 @@ pub struct EntityInput {
 }
 
 /// Sorts objects into entities: all into `table` when it is given, else by folder. Objects without
-/// a folder make a table named like the input, or like themselves when the input is one file.
-pub fn group(objects: Vec<Object>, table: Option<&str>, input_name: &str) -> Entities {
+/// a folder make a table named like the input, or like themselves when the input names one file; how
+/// many files a folder holds makes no difference to the name.
+pub fn group(
+    objects: Vec<Object>,
+    table: Option<&str>,
+    input_name: &str,
+    is_one_object: bool,
+) -> Entities {
     let mut grouped = Entities::default();
-    let is_single = objects.len() == 1;
     for object in objects {
-        if !is_json(&object.key) && !is_single {
+        if !is_json(&object.key) && !is_one_object {
             grouped.num_ignored += 1;
             continue;
         }
         let name = match (table, entity_of(&object.key)) {
             (Some(table), _) => table.to_owned(),
             (None, Some(folder)) => sql_segment(folder),
-            (None, None) if is_single => sql_segment(stem(&object.key)),
+            (None, None) if is_one_object => sql_segment(stem(&object.key)),
             (None, None) => sql_segment(input_name),
         };
         grouped.entities.entry(name).or_default().objects.push(object);
@@ -90,13 +95,17 @@ mod tests {
     fn r3_entities() {
         let keys = ["donors/a.json", "donors/2024/b.json", "b.json", "x/notes.txt", "c.json"];
         let objects: Vec<_> = keys.into_iter().map(object).collect();
-        let grouped = group(objects.clone(), None, "Raw Data");
+        let grouped = group(objects.clone(), None, "Raw Data", false);
         let names: Vec<_> =
             grouped.entities.iter().map(|(n, e)| (n.as_str(), e.objects.len())).collect();
         assert_eq!(names, [("donors", 2), ("raw_data", 2)]);
         assert_eq!(grouped.num_ignored, 1);
-        assert_eq!(group(objects, Some("all"), "x").entities["all"].objects.len(), 4);
-        let single = group(vec![object("Orders.2024.json.gz")], None, "x");
-        assert!(single.entities.contains_key("orders"));
+        assert_eq!(group(objects, Some("all"), "x", false).entities["all"].objects.len(), 4);
+        let one = |key: &str, is_one_object| group(vec![object(key)], None, "x", is_one_object);
+        assert!(one("Orders.2024.json.gz", true).entities.contains_key("orders"));
+        assert!(one("Orders.2024.json.gz", false).entities.contains_key("x"));
+        // What is named itself is read whatever its ending, what lies in a folder is not (R1).
+        assert!(one("orders.log", true).entities.contains_key("orders"));
+        assert!(one("orders.log", false).entities.is_empty());
     }
 }
