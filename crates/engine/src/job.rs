@@ -465,14 +465,14 @@ impl Run<'_> {
         let shape = format!("_solder/shapes/{name}-{run_id}.json");
         let stored =
             StoredShape { paths: result.shape.store(&result.plan), layout: result.layout.clone() };
-        self.curated.write_json(&shape, &stored)?;
+        self.stage_json(&shape, format!("{name}/shape.json"), &stored)?;
         let bookmark = if self.settings.bookmark {
             if !appends {
                 bookmark.objects.clear();
             }
             bookmark.objects.extend(read);
             let key = format!("_solder/bookmarks/{name}-{run_id}.json");
-            self.curated.write_json(&key, &bookmark)?;
+            self.stage_json(&key, format!("{name}/bookmark.json"), &bookmark)?;
             Some(key)
         } else {
             None
@@ -496,6 +496,19 @@ impl Run<'_> {
         };
         self.report.tables.extend(table_reports(&result.layout, &entity, rows));
         self.manifest.entities.insert(name.to_owned(), entity);
+        Ok(())
+    }
+
+    /// Writes a file that comes to its place with the commit: a run that fails leaves none behind.
+    fn stage_json(
+        &mut self,
+        key: &str,
+        staged: String,
+        value: &impl serde::Serialize,
+    ) -> Result<(), Error> {
+        let staging = format!("_solder/staging/{}", self.settings.run_id);
+        self.curated.write_json(&format!("{staging}/{staged}"), value)?;
+        self.publications.push(Publication { staged, key: key.to_owned() });
         Ok(())
     }
 

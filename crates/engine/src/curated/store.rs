@@ -196,8 +196,11 @@ impl Curated {
             .map(|object| object.key)
             .filter(|key| {
                 let of_alive = alive.iter().any(|run| key.contains(run.as_str()));
-                let is_data = key.ends_with(".parquet") || key.starts_with("_solder/staging/");
-                is_data && !of_alive && !named.contains(key.as_str())
+                let is_own = key.ends_with(".parquet")
+                    || ["_solder/staging/", "_solder/shapes/", "_solder/bookmarks/"]
+                        .iter()
+                        .any(|folder| key.starts_with(folder));
+                is_own && !of_alive && !named.contains(key.as_str())
             })
             .collect();
         garbage.extend(dead.iter().map(|object| object.key.clone()));
