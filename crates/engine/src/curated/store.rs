@@ -88,10 +88,7 @@ impl Curated {
     ///
     /// The place cannot be read, or the manifest is damaged or from a newer version.
     pub fn latest(&self) -> Result<Manifest, Error> {
-        let manifests = match self.io.wait(self.place.list_from("_solder/manifests")) {
-            Err(error) if error.is_not_found() => Vec::new(),
-            listed => listed?,
-        };
+        let manifests = self.io.wait(self.place.list_from("_solder/manifests"))?;
         let Some(last) = manifests.iter().rfind(|object| object.key.ends_with(".json")) else {
             return Ok(Manifest { format: FORMAT, ..Manifest::default() });
         };
@@ -257,18 +254,23 @@ impl Curated {
 
     fn publish(&self, staging: &str, publications: &[Publication]) -> Result<(), Error> {
         // The first file is moved by itself, so that there is a moment with a part of them moved.
-        for (number, file) in publications.iter().enumerate().take(1) {
-            self.io.wait(self.place.rename(&format!("{staging}/{}", file.staged), &file.key))?;
-            if number == 0 {
-                pause_at("while-publishing");
-            }
+        if let Some(file) = publications.first() {
+            self.io.wait(self.publish_file(staging, file))?;
+            pause_at("while-publishing");
         }
-        let moves = publications.iter().skip(1).map(|file| async move {
-            self.place.rename(&format!("{staging}/{}", file.staged), &file.key).await
-        });
+        let moves = publications.iter().skip(1).map(|file| self.publish_file(staging, file));
         let moves = stream::iter(moves).buffer_unordered(MAX_REQUESTS);
         self.io.wait(moves.try_collect::<Vec<()>>())?;
         Ok(())
+    }
+
+    /// Moves one file. A store copies it: what is staged goes at the end of the run, all at once.
+    async fn publish_file(&self, staging: &str, file: &Publication) -> Result<(), PlaceError> {
+        let staged = format!("{staging}/{}", file.staged);
+        match self.place.local_path(&staged) {
+            Some(_) => self.place.rename(&staged, &file.key).await,
+            None => self.place.copy(&staged, &file.key).await,
+        }
     }
 
     /// Removes what a run staged.
