@@ -18,6 +18,7 @@ use crate::drift::{changes, choices};
 use crate::error::Error;
 use crate::pause::pause_at;
 use crate::pipeline::{Crew, EntityResult, EntityTask, relationalize_entity};
+use crate::pool::on_deep_stack;
 use crate::read::{BlockOptions, EntityInput, group};
 use crate::relation::{Layout, Table};
 use crate::report::{MapReport, Report, TableReport};
@@ -31,6 +32,11 @@ use crate::stage::{QuarantineWriter, StagedFile, rewrite};
 ///
 /// Anything that keeps the run from its end; then the place is as it was.
 pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> {
+    // Shapes are as deep as records, and so is what walks over them.
+    on_deep_stack(|| relationalize_here(settings, crew))
+}
+
+fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error> {
     let began = Instant::now();
     let curated = Curated::open(crew.io.clone(), &settings.output)?;
     let before = curated.latest()?;
@@ -45,7 +51,8 @@ pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> 
     let listing = crew.io.wait(Input::parse(&settings.input)?.objects())?;
     pause_at("after-listing");
     let input_name = settings.input_name();
-    let grouped = group(listing.objects, settings.table.as_deref(), &input_name);
+    let table = settings.table.as_deref();
+    let grouped = group(listing.objects, table, &input_name, settings.naming);
     if grouped.entities.is_empty() {
         let num_ignored = grouped.num_ignored + listing.hidden;
         return Err(Error::NoInput { input: settings.input.clone(), num_ignored });

@@ -393,7 +393,10 @@ impl<'a> Collector<'a> {
             return Ok(());
         }
         // Join keys count the arrays of a path; a child's rows count from the same base.
-        let bases = self.joins.clone();
+        let bases = match self.task.naming {
+            Naming::Glue => self.joins.clone(),
+            Naming::Sql => HashMap::new(),
+        };
         for mut table in shredded.tables {
             table.first_record = first_record;
             *self.rows.entry(table.table).or_default() += u64::from(table.num_rows);

@@ -74,21 +74,28 @@ pub struct PathRule {
 impl Plan {
     /// The rule for a path.
     pub fn rule(&self, id: PathId) -> PathRule {
-        let path = self.registry.path(id);
         let known = self.known.get(&id).copied().unwrap_or_default();
+        let mut rule = PathRule {
+            action: known.action,
+            is_map: known.is_map,
+            key: None,
+            timestamps: self.timestamps || known.kinds.contains(Kinds::TIMESTAMP),
+        };
+        if self.rules.is_empty() && self.maps.is_empty() && self.keys.is_empty() {
+            // Writing paths out is what costs here, with millions of them.
+            return rule;
+        }
+        let path = self.registry.path(id);
         // A rule that gives this very path goes before one that only gives its column's name.
         let rules = || self.rules.iter().rev();
         let asked = rules()
             .find(|(selector, _)| *selector.path() == path)
             .or_else(|| rules().find(|(selector, _)| self.names(selector, &path)));
-        let committed_object = known.kinds.contains(Kinds::OBJECT) && !known.is_map;
-        PathRule {
-            action: asked.map(|(_, action)| *action).or(known.action),
-            is_map: known.is_map
-                || (!committed_object && self.maps.iter().any(|map| self.names(map, &path))),
-            key: self.keys.iter().position(|key| self.names(key, &path)),
-            timestamps: self.timestamps || known.kinds.contains(Kinds::TIMESTAMP),
-        }
+        rule.action = asked.map(|(_, action)| *action).or(rule.action);
+        let committed_object = known.kinds.contains(Kinds::OBJECT);
+        rule.is_map |= !committed_object && self.maps.iter().any(|map| self.names(map, &path));
+        rule.key = self.keys.iter().position(|key| self.names(key, &path));
+        rule
     }
 
     /// Whether part `key` of the declared key is given as this very path, rather than by the name of
