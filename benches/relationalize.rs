@@ -66,7 +66,9 @@ fn stages(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let mut at = 0;
                 while at < text.len() {
-                    at = tape.parse_str(text, at, Limits::default()).map_or(text.len(), |end| end + 1);
+                    at = tape
+                        .parse_str(text, at, Limits::default())
+                        .map_or(text.len(), |end| end + 1);
                     black_box(tape.tokens());
                 }
             });

@@ -19,7 +19,6 @@ use std::fs::File;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use solder_landing::{Creation, Object, Place, PlaceError};
@@ -30,8 +29,6 @@ use crate::pause::pause_at;
 
 use super::manifest::{Bookmark, Entity, FORMAT, Manifest, StoredShape};
 
-/// Requests under way at one time while files are moved or removed.
-const MAX_REQUESTS: usize = 16;
 /// A run in a store says this often that it is alive,
 const HEARTBEAT_SECONDS: u64 = 60;
 /// and counts as dead when it has not for this long.
@@ -256,19 +253,15 @@ impl Curated {
     }
 
     fn publish(&self, staging: &str, publications: &[Publication]) -> Result<(), Error> {
+        let moves: Vec<(String, String)> = publications
+            .iter()
+            .map(|file| (format!("{staging}/{}", file.staged), file.key.clone()))
+            .collect();
         // The first file is moved by itself, so that there is a moment with a part of them moved.
-        for (number, file) in publications.iter().enumerate().take(1) {
-            self.io.wait(self.place.rename(&format!("{staging}/{}", file.staged), &file.key))?;
-            if number == 0 {
-                pause_at("while-publishing");
-            }
-        }
-        let moves = publications.iter().skip(1).map(|file| async move {
-            self.place.rename(&format!("{staging}/{}", file.staged), &file.key).await
-        });
-        let moves = stream::iter(moves).buffer_unordered(MAX_REQUESTS);
-        self.io.wait(moves.try_collect::<Vec<()>>())?;
-        Ok(())
+        let (first, rest) = moves.split_at(moves.len().min(1));
+        self.io.wait(self.place.rename_all(first))?;
+        pause_at("while-publishing");
+        Ok(self.io.wait(self.place.rename_all(rest))?)
     }
 
     /// Removes what a run staged.

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use futures::stream;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
@@ -24,6 +24,9 @@ pub enum Creation {
     /// very call: who must know reads it and compares.
     AlreadyExists,
 }
+
+/// Objects of a store that move at one time.
+const MAX_CONCURRENT_RENAMES: usize = 16;
 
 impl Place {
     /// Writes a whole object, replacing what was there and creating the folders above it.
@@ -119,6 +122,30 @@ impl Place {
                 let (old, new) = (self.store_path(from)?, self.store_path(to)?);
                 let rename = self.store()?.rename(&old, &new);
                 self.in_store(Action::Renaming, from, rename).await
+            }
+        }
+    }
+
+    /// Gives many objects other keys, side by side, as [`Place::rename`] does for one. On disk their
+    /// bytes are made to last first, so that files written plainly are safe behind this.
+    ///
+    /// # Errors
+    ///
+    /// There is no object at one of the old keys, or the place refuses; some may have moved then.
+    pub async fn rename_all(&self, moves: &[(String, String)]) -> Result<(), PlaceError> {
+        let Some((first, _)) = moves.first() else { return Ok(()) };
+        match &self.backend {
+            Backend::Disk(_) => {
+                let paths = moves
+                    .iter()
+                    .map(|(from, to)| Ok((self.disk_path(from)?, self.disk_path(to)?)))
+                    .collect::<Result<Vec<_>, PlaceError>>()?;
+                self.on_disk(Action::Renaming, first, move || disk::rename_all(&paths)).await
+            }
+            Backend::Store { .. } => {
+                let renames = moves.iter().map(|(from, to)| self.rename(from, to));
+                let renames = stream::iter(renames).buffer_unordered(MAX_CONCURRENT_RENAMES);
+                renames.try_collect::<Vec<()>>().await.map(drop)
             }
         }
     }
