@@ -444,7 +444,7 @@ impl<'a> Collector<'a> {
                 found: layout.tables.len(),
                 limit: max_tables,
                 option: "--max-tables",
-                hint: String::new(),
+                hint: most_members(&self.shape, &self.plan),
             });
         }
         let wide = layout.tables.iter().find(|table| table.columns.len() > max_columns)?;
