@@ -19,6 +19,7 @@ mod pipeline;
 mod pool;
 pub mod progress;
 pub mod read;
+pub mod readable;
 pub mod relation;
 pub mod report;
 mod settings;
