@@ -1,12 +1,13 @@
 //! The command line: one file per command.
 
+mod bookmark;
 mod relationalize;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use bookmark::Bookmark;
 pub(crate) use relationalize::Relationalize;
 
-/// Nested JSON to relational Parquet tables
 #[derive(Debug, Parser)]
 #[command(name = "engine", version, about, long_about = None, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -16,5 +17,14 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Relationalize(Relationalize),
+    Relationalize(Box<Relationalize>),
+    Bookmark(Bookmark),
+}
+
+/// A report as JSON, for programs.
+fn json(report: &impl serde::Serialize) -> Result<String, solder_engine::Error> {
+    match serde_json::to_string_pretty(report) {
+        Ok(text) => Ok(text + "\n"),
+        Err(source) => Err(solder_engine::Error::Report { source }),
+    }
 }
