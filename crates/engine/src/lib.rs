@@ -26,6 +26,7 @@ mod settings;
 pub mod shape;
 pub mod shred;
 mod stage;
+pub mod tables;
 
 pub use error::Error;
 pub use io::Io;

@@ -48,6 +48,7 @@ fn run(cli: Cli) -> Result<(), Error> {
             print!("{}", output::summary(&report, &settings.output));
             Ok(())
         }
+        Command::Tables(args) => print_all(&args.run(&curated(&args.place)?)?),
         Command::Bookmark(args) => print_all(&args.run(&curated(args.place())?)?),
     }
 }

@@ -2,12 +2,15 @@
 
 mod bookmark;
 mod relationalize;
+mod tables;
 
 use clap::{Parser, Subcommand};
 
 pub(crate) use bookmark::Bookmark;
 pub(crate) use relationalize::Relationalize;
+pub(crate) use tables::Tables;
 
+/// Nested JSON to relational Parquet tables
 #[derive(Debug, Parser)]
 #[command(name = "engine", version, about, long_about = None, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -18,6 +21,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Relationalize(Box<Relationalize>),
+    Tables(Tables),
     Bookmark(Bookmark),
 }
 
