@@ -11,8 +11,7 @@ use std::time::Instant;
 use solder_landing::{Input, Object, Place};
 
 use crate::curated::{
-    Bookmark, Curated, DataFile, Entity, FORMAT, Manifest, Publication, ReadObject, RunRecord,
-    StoredShape,
+    Bookmark, Curated, DataFile, Entity, Manifest, Publication, ReadObject, StoredShape,
 };
 use crate::drift::{changes, choices};
 use crate::error::Error;
@@ -41,6 +40,13 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
     let curated = Curated::open(crew.io.clone(), &settings.output)?;
     let before = curated.latest()?;
     if let Some(run) = before.runs.iter().find(|run| run.run_id == settings.run_id) {
+        if let Some(rewind) = before.rewound_by(run) {
+            return Err(Error::Conflict(format!(
+                "run `{}` was committed, and taken back by the rewind `{}`; read its objects again \
+                 under another --run-id",
+                run.run_id, rewind.run_id
+            )));
+        }
         // The same run again changes nothing.
         return Ok(Report {
             run_id: run.run_id.clone(),
@@ -62,7 +68,7 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
         settings,
         crew,
         staging: curated.staging(&settings.run_id)?,
-        manifest: next_manifest(&before, settings, "relationalize"),
+        manifest: before.next(&settings.run_id, &settings.started_at, "relationalize"),
         before: &before,
         curated: &curated,
         publications: Vec::new(),
@@ -82,18 +88,6 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
     Ok(report)
 }
 
-fn next_manifest(before: &Manifest, settings: &Settings, command: &str) -> Manifest {
-    let sequence = before.sequence + 1;
-    let mut manifest = Manifest { format: FORMAT, sequence, ..before.clone() };
-    manifest.runs.push(RunRecord {
-        sequence,
-        run_id: settings.run_id.clone(),
-        committed_at: settings.started_at.clone(),
-        command: command.to_owned(),
-    });
-    manifest
-}
-
 /// A run on its way to its commit.
 struct Run<'a> {
     settings: &'a Settings,
@@ -106,8 +100,8 @@ struct Run<'a> {
     report: Report,
     /// Files to be brought to the final schema of their table.
     finishing: Vec<Finishing>,
-    /// Quarantine files, staged.
-    quarantine: Vec<(String, u64, u64)>,
+    /// Quarantine files, staged, with their entity.
+    quarantine: Vec<(String, (String, u64, u64))>,
 }
 
 /// A file that is narrower than its table.
@@ -154,7 +148,7 @@ impl Run<'_> {
             stored.as_ref(),
         )?;
         if let Some(file) = quarantine.finish()? {
-            self.quarantine.push(file);
+            self.quarantine.push((name.to_owned(), file));
         }
         self.report.objects_read += num_objects;
         self.report_result(name, &result, stored.as_ref())?;
@@ -391,7 +385,13 @@ impl Run<'_> {
             staged = finished;
         }
         self.publications.push(Publication { staged, key: key.clone() });
-        DataFile { key, num_rows: file.num_rows, size_bytes: file.size_bytes, sequence }
+        DataFile {
+            key,
+            num_rows: file.num_rows,
+            size_bytes: file.size_bytes,
+            sequence,
+            entity: None,
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is a part of the entity's new record")]
@@ -463,18 +463,24 @@ impl Run<'_> {
     fn commit(&mut self) -> Result<(), Error> {
         pause_at("before-finishing");
         self.finish_files()?;
-        for (number, (staged, num_rows, size_bytes)) in self.quarantine.drain(..).enumerate() {
+        for (number, (name, file)) in self.quarantine.drain(..).enumerate() {
+            let (staged, num_rows, size_bytes) = file;
             let key = format!("_quarantine/{}-{number}.parquet", self.settings.run_id);
             self.publications.push(Publication { staged, key: key.clone() });
             let sequence = self.manifest.sequence;
-            self.manifest.quarantine.push(DataFile { key, num_rows, size_bytes, sequence });
+            let entity = Some(name);
+            let file = DataFile { key, num_rows, size_bytes, sequence, entity };
+            self.manifest.quarantine.push(file);
         }
         self.crew.stop.check()?;
         let is_new = self.manifest.entities.values().any(|e| e.sequence == self.manifest.sequence);
         if is_new {
             // Quarantine of tables that were replaced went with them.
-            let oldest = self.manifest.entities.values().map(|entity| entity.replaced).min();
-            self.manifest.quarantine.retain(|file| oldest.is_none_or(|old| file.sequence >= old));
+            let Manifest { entities, quarantine, .. } = &mut self.manifest;
+            quarantine.retain(|file| {
+                let entity = file.entity.as_ref().and_then(|name| entities.get(name));
+                entity.is_none_or(|entity| file.sequence >= entity.replaced)
+            });
             self.curated.commit(self.before, &self.manifest, &self.publications)?;
             self.report.sequence = self.manifest.sequence;
         }

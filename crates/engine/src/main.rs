@@ -6,10 +6,12 @@
 mod cli;
 mod output;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use solder_engine::curated::Curated;
 use solder_engine::progress::NoProgress;
 use solder_engine::{Crew, Error, Io, Pool, Stop, relationalize};
 
@@ -46,14 +48,34 @@ fn run(cli: Cli) -> Result<(), Error> {
             print!("{}", output::summary(&report, &settings.output));
             Ok(())
         }
+        Command::Tables(args) => print_all(&args.run(&curated(&args.place)?)?),
+        Command::Bookmark(args) => print_all(&args.run(&curated(args.place())?)?),
     }
+}
+
+fn curated(place: &str) -> Result<Curated, Error> {
+    Curated::open(Arc::new(Io::start().map_err(no_threads)?), place)
+}
+
+/// Prints text whose reader may have seen enough before its end, as `head` has.
+fn print_all(text: &str) -> Result<(), Error> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::Write { key: "standard output".to_owned(), source: error })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn no_threads(source: std::io::Error) -> Error {
+    Error::Read { object: "the system's threads".to_owned(), source }
 }
 
 fn crew(
     num_threads: usize,
     progress: Arc<dyn solder_engine::progress::Progress>,
 ) -> Result<Crew, Error> {
-    let no_threads = |source| Error::Read { object: "the system's threads".to_owned(), source };
     let stop = Arc::new(Stop::default());
     for (signal, flag) in [
         (signal_hook::consts::SIGINT, &stop.interrupt),

@@ -1,10 +1,14 @@
 //! The command line: one file per command.
 
+mod bookmark;
 mod relationalize;
+mod tables;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use bookmark::Bookmark;
 pub(crate) use relationalize::Relationalize;
+pub(crate) use tables::Tables;
 
 /// Nested JSON to relational Parquet tables
 #[derive(Debug, Parser)]
@@ -16,5 +20,15 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Relationalize(Relationalize),
+    Relationalize(Box<Relationalize>),
+    Tables(Tables),
+    Bookmark(Bookmark),
+}
+
+/// A report as JSON, for programs.
+fn json(report: &impl serde::Serialize) -> Result<String, solder_engine::Error> {
+    match serde_json::to_string_pretty(report) {
+        Ok(text) => Ok(text + "\n"),
+        Err(source) => Err(solder_engine::Error::Report { source }),
+    }
 }

@@ -74,6 +74,11 @@ impl Curated {
         &self.place
     }
 
+    /// The bridge to the place's store.
+    pub(crate) fn io(&self) -> &Arc<Io> {
+        &self.io
+    }
+
     /// Where a run puts its files before it commits.
     pub fn staging(&self, run_id: &str) -> Result<Place, Error> {
         Ok(self.place.folder(&format!("_solder/staging/{run_id}"))?)
@@ -101,6 +106,15 @@ impl Curated {
             return Err(Error::Manifest { key: last.key.clone(), source: message.into() });
         }
         Ok(manifest)
+    }
+
+    /// The state after commit `sequence`.
+    ///
+    /// # Errors
+    ///
+    /// The place cannot be read, or has no such commit.
+    pub(crate) fn manifest(&self, sequence: u64) -> Result<Manifest, Error> {
+        self.read_json(&manifest_key(sequence))
     }
 
     /// Shape and tables of an entity.
@@ -227,7 +241,7 @@ impl Curated {
         pause_at("before-publish");
         self.publish(&staging, publications)?;
         pause_at("before-manifest");
-        let key = format!("_solder/manifests/{:020}.json", manifest.sequence);
+        let key = manifest_key(manifest.sequence);
         let bytes = to_json(&key, manifest)?;
         match self.io.wait(self.place.create(&key, bytes))? {
             Creation::Created => {}
@@ -287,6 +301,10 @@ impl Drop for Running {
         let _ = self.curated.remove_staging(run_id);
         let _ = self.curated.io.wait(self.curated.place.delete(&[self.key.as_str()]));
     }
+}
+
+fn manifest_key(sequence: u64) -> String {
+    format!("_solder/manifests/{sequence:020}.json")
 }
 
 /// Every file that a manifest names.

@@ -60,9 +60,9 @@ impl Sources {
 
     /// The object as a user knows it.
     pub fn address(&self, at: usize) -> String {
-        self.objects
-            .get(at)
-            .map_or_else(String::new, |object| format!("{}/{}", self.place, object.key))
+        let place = self.place.to_string();
+        let address = |object: &Object| format!("{}/{}", place.trim_end_matches('/'), object.key);
+        self.objects.get(at).map_or_else(String::new, address)
     }
 
     fn download(&mut self) {
