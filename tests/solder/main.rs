@@ -1,1 +1,6 @@
-//! x
+//! The rules of the design, end to end: JSON text in, tables out.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod glue;
+mod support;
