@@ -1,7 +1,7 @@
 //! What a run knows about an entity before it reads a record: options per path, and what earlier
 //! runs have committed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::action::Action;
 use super::kind::Kinds;
@@ -35,6 +35,9 @@ pub struct Plan {
     pub known: HashMap<PathId, KnownPath>,
     /// Look for RFC 3339 timestamps in strings (R12).
     pub timestamps: bool,
+    /// Paths at which this run found strings that are no timestamps after it had written timestamps:
+    /// read again, all of them stay as they are spelled.
+    pub texts: HashSet<PathId>,
     /// Keep decimals that float64 would round as text (R13).
     pub exact_numbers: bool,
     /// What becomes of values that a cast cannot convert (R14).
@@ -87,7 +90,8 @@ impl Plan {
             is_map: known.is_map
                 || (!committed_object && self.maps.iter().any(|map| self.names(map, &path))),
             key: self.keys.iter().position(|key| self.names(key, &path)),
-            timestamps: self.timestamps || known.kinds.contains(Kinds::TIMESTAMP),
+            timestamps: (self.timestamps || known.kinds.contains(Kinds::TIMESTAMP))
+                && !self.texts.contains(&id),
         }
     }
 
