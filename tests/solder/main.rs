@@ -2,5 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod drift;
+mod framing;
 mod glue;
+mod names;
 mod support;
+mod values;

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use arrow_array::RecordBatch;
+use arrow_cast::cast;
 use arrow_cast::display::FormatOptions;
 use arrow_cast::pretty::pretty_format_batches_with_options;
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use solder_engine::curated::{Curated, Manifest, StoredShape};
 use solder_engine::progress::NoProgress;
@@ -266,8 +267,17 @@ pub fn compare(batch: &RecordBatch, expected: &str) {
 
 /// A batch as text; null is written out.
 pub fn pretty(batch: &RecordBatch) -> String {
+    // The printer knows offsets alone, no names of time zones.
+    let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
+        let is_time = matches!(column.data_type(), DataType::Timestamp(..));
+        let column = if is_time { cast(column, &utc).unwrap() } else { column.clone() };
+        (field.name().clone(), column)
+    });
+    let batch = RecordBatch::try_from_iter(columns.collect::<Vec<_>>()).unwrap();
     let options = FormatOptions::default().with_null("null");
-    pretty_format_batches_with_options(std::slice::from_ref(batch), &options).unwrap().to_string()
+    pretty_format_batches_with_options(&[batch], &options).unwrap().to_string()
 }
 
 /// The cells of a table drawn with `|`.
