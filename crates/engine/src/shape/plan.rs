@@ -1,7 +1,7 @@
 //! What a run knows about an entity before it reads a record: options per path, and what earlier
 //! runs have committed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::action::Action;
 use super::kind::Kinds;
@@ -35,6 +35,9 @@ pub struct Plan {
     pub known: HashMap<PathId, KnownPath>,
     /// Look for RFC 3339 timestamps in strings (R12).
     pub timestamps: bool,
+    /// Paths at which this run found strings that are no timestamps after it had written timestamps:
+    /// read again, all of them stay as they are spelled.
+    pub texts: HashSet<PathId>,
     /// Keep decimals that float64 would round as text (R13).
     pub exact_numbers: bool,
     /// What becomes of values that a cast cannot convert (R14).
@@ -79,7 +82,8 @@ impl Plan {
             action: known.action,
             is_map: known.is_map,
             key: None,
-            timestamps: self.timestamps || known.kinds.contains(Kinds::TIMESTAMP),
+            timestamps: (self.timestamps || known.kinds.contains(Kinds::TIMESTAMP))
+                && !self.texts.contains(&id),
         };
         if self.rules.is_empty() && self.maps.is_empty() && self.keys.is_empty() {
             // Writing paths out is what costs here, with millions of them.

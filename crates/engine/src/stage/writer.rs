@@ -197,6 +197,12 @@ impl Stager {
         Ok(self.staged)
     }
 
+    /// The tables as the files written so far have them.
+    pub fn written(&self) -> impl Iterator<Item = &Table> {
+        let open = self.open.values().map(|open| &open.file);
+        self.staged.iter().chain(open).map(|file| &file.layout)
+    }
+
     fn table_ids(&self, layout: &Layout) -> Vec<PathId> {
         layout.tables.iter().map(|table| resolve(&self.plan, &table.path)).collect()
     }
