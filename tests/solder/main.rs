@@ -1,6 +1,11 @@
 //! The engine from end to end: JSON in, tables out, by the rules of `docs/rules.md`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
 
 mod bookmark;
 mod drift;

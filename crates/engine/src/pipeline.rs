@@ -21,8 +21,8 @@ use crate::error::{Error, Signal};
 use crate::io::Io;
 use crate::pause::pause_at;
 use crate::pool::Pool;
-use crate::progress::Progress;
-use crate::read::{Block, BlockOptions, Blocks, Sources};
+use crate::progress::{Event, Progress, Taken};
+use crate::read::{Block, BlockOptions, Blocks, Origin, Sources};
 use crate::relation::{Column, Layout, LayoutOptions, Naming, Role, check_key, layout};
 use crate::shape::{ColumnType, JsonPath, KnownPath, Maps, PathId, Plan, Shape, find_maps};
 use crate::shred::{ColumnData, Counts, Shredded, Shredder};
@@ -33,7 +33,7 @@ pub struct EntityTask<'a> {
     /// The root table's name before collisions.
     pub name: &'a str,
     /// Where the objects are.
-    pub place: Place,
+    pub origin: Origin,
     /// The objects to read, in order.
     pub objects: Arc<Vec<Object>>,
     /// Reading.
@@ -165,6 +165,8 @@ pub fn relationalize_entity(
             maps.found.extend(found.found);
             maps.found.sort();
             maps.found.dedup();
+            let paths: Vec<String> = maps.found.iter().map(ToString::to_string).collect();
+            crew.progress.event(Event::Again { entity: task.name, paths: &paths });
             continue;
         }
         let num_texts = texts.len();
@@ -179,7 +181,8 @@ pub fn relationalize_entity(
 
 /// One message of a worker or of the reader.
 enum Message {
-    Shredded(u64, Shredded, u64),
+    /// Number of the block, what came of it, bytes of JSON in it and bytes read for it.
+    Shredded(u64, Shredded, u64, u64),
     /// No more blocks than this many.
     End(u64),
     Failed(Error),
@@ -194,7 +197,7 @@ fn read_all(
     collector: &mut Collector<'_>,
     quarantine: &mut QuarantineWriter,
 ) -> Result<u64, Error> {
-    let sources = Sources::new(crew.io.clone(), task.place.clone(), task.objects.clone());
+    let sources = Sources::new(crew.io.clone(), task.origin.clone(), task.objects.clone());
     let blocks = Blocks::new(sources, task.blocks.clone());
     let hashes: Arc<Vec<u128>> =
         Arc::new(task.objects.iter().map(|object| xxh3_128(object.key.as_bytes())).collect());
@@ -215,12 +218,14 @@ fn read_all(
     let reader = std::thread::Builder::new()
         .name("reader".to_owned())
         .spawn(move || read_blocks(blocks, &permit_pool, &workers))
-        .map_err(|source| Error::Read { object: task.place.to_string(), source })?;
+        .map_err(|source| Error::Read { object: task.origin.address(""), source })?;
     let result = collect(crew, collector, quarantine, &inbox, &permits);
-    // The reader ends when its permits do.
+    // The reader ends when its permits do; one that hangs in a read is not waited for.
     drop(permits);
     drop(inbox);
-    let _ = reader.join();
+    if result.is_ok() {
+        let _ = reader.join();
+    }
     result
 }
 
@@ -266,7 +271,8 @@ impl Workers {
             let shredded = shredder.shred(&block, &hashes, shape_only.load(Ordering::Relaxed));
             shredders.lock().unwrap_or_else(PoisonError::into_inner).push(shredder);
             if let Some(messages) = guard.messages.take() {
-                let message = Message::Shredded(number, shredded, block.bytes.len() as u64);
+                let bytes = block.bytes.len() as u64;
+                let message = Message::Shredded(number, shredded, bytes, block.stored_bytes);
                 let _ = messages.send(message);
             }
         });
@@ -309,14 +315,19 @@ fn collect(
             }
         };
         match message {
-            Message::Shredded(number, shredded, bytes) => {
-                waiting.insert(number, (shredded, bytes));
+            Message::Shredded(number, shredded, bytes, stored_bytes) => {
+                waiting.insert(number, (shredded, bytes, stored_bytes));
             }
             Message::End(number) => end = Some(number),
             Message::Failed(error) => return Err(error),
         }
-        while let Some((shredded, bytes)) = waiting.remove(&next) {
-            crew.progress.add(bytes, u64::from(shredded.num_records));
+        while let Some((shredded, bytes, stored_bytes)) = waiting.remove(&next) {
+            crew.progress.add(Taken {
+                stored_bytes,
+                bytes,
+                records: u64::from(shredded.num_records),
+                quarantined: shredded.rejects.len() as u64,
+            });
             num_bytes += bytes;
             collector.take(shredded, quarantine)?;
             let _ = permits.send(());
@@ -390,7 +401,7 @@ impl<'a> Collector<'a> {
         for reject in shredded.rejects {
             let object = self.task.objects.get(reject.object as usize);
             let key = object.map_or("", |object| object.key.as_str());
-            let address = format!("{}/{key}", self.task.place);
+            let address = self.task.origin.address(key);
             if self.first_reject.is_none() {
                 let (line, reason) = (reject.line, &reject.reason);
                 self.first_reject = Some(format!("{address}:{line}: {reason}"));

@@ -103,7 +103,8 @@ impl Curated {
                 "it has format {}, this version of Solder reads up to {FORMAT}",
                 manifest.format
             );
-            return Err(Error::Manifest { key: last.key.clone(), source: message.into() });
+            let key = self.place.address(&last.key);
+            return Err(Error::Manifest { key, source: message.into() });
         }
         Ok(manifest)
     }
@@ -137,8 +138,10 @@ impl Curated {
 
     fn read_json<T: DeserializeOwned>(&self, key: &str) -> Result<T, Error> {
         let bytes = self.io.wait(self.place.read(key))?;
-        serde_json::from_slice(&bytes)
-            .map_err(|source| Error::Manifest { key: key.to_owned(), source: source.into() })
+        serde_json::from_slice(&bytes).map_err(|source| Error::Manifest {
+            key: self.place.address(key),
+            source: source.into(),
+        })
     }
 
     /// Writes a file that a manifest will refer to.
@@ -158,7 +161,10 @@ impl Curated {
     /// The place refuses.
     pub fn begin(&self, run_id: &str, manifest: &Manifest) -> Result<Running, Error> {
         let key = format!("_solder/running/{run_id}");
-        self.io.wait(self.place.write(&key, Bytes::from_static(b"running\n")))?;
+        // The first thing that is written: what keeps this from the disk keeps all from it.
+        self.io
+            .wait(self.place.write(&key, Bytes::from_static(b"running\n")))
+            .map_err(|source| Error::Output { place: self.place.to_string(), source })?;
         let (lock, heartbeat) = match self.place.local_path(&key) {
             Some(path) => {
                 let lock = File::open(&path).and_then(|file| {

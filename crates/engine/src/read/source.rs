@@ -1,4 +1,5 @@
-//! Objects as plain byte streams: files on disk, downloads from a store a few ahead of the reader.
+//! Objects as plain byte streams: files on disk, downloads from a store a few ahead of the reader,
+//! standard input.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -13,15 +14,36 @@ use tokio::sync::mpsc;
 use crate::error::Error;
 use crate::io::Io;
 
+use super::stdin::StandardInput;
+
 /// How many objects of a store are under way at one time, the one being read included.
 const MAX_DOWNLOADS: usize = 16;
 /// Pieces of one download that may wait.
 const MAX_PIECES: usize = 8;
 
+/// Where the objects of an input are.
+#[derive(Clone)]
+pub enum Origin {
+    /// Below this place.
+    Place(Place),
+    /// There is one, standard input.
+    Stdin(Arc<StandardInput>),
+}
+
+impl Origin {
+    /// An object as a user knows it.
+    pub fn address(&self, key: &str) -> String {
+        match self {
+            Origin::Place(place) => place.address(key),
+            Origin::Stdin(_) => "standard input".to_owned(),
+        }
+    }
+}
+
 /// Opens the objects of an input one after another.
 pub struct Sources {
     io: Arc<Io>,
-    place: Place,
+    origin: Origin,
     objects: Arc<Vec<Object>>,
     /// The object that is opened next.
     next: usize,
@@ -32,9 +54,9 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The objects below `place`, in order.
-    pub fn new(io: Arc<Io>, place: Place, objects: Arc<Vec<Object>>) -> Sources {
-        Sources { io, place, objects, next: 0, ahead: VecDeque::new(), next_download: 0 }
+    /// The objects of `origin`, in order.
+    pub fn new(io: Arc<Io>, origin: Origin, objects: Arc<Vec<Object>>) -> Sources {
+        Sources { io, origin, objects, next: 0, ahead: VecDeque::new(), next_download: 0 }
     }
 
     /// Opens the next object; `None` after the last.
@@ -46,10 +68,15 @@ impl Sources {
         let at = self.next;
         let object = self.objects.get(at)?;
         self.next += 1;
-        if let Some(path) = self.place.local_path(&object.key) {
-            let opened = File::open(&path).map(|file| (at, Box::new(file) as Box<dyn Read + Send>));
-            let address = self.address(at);
-            return Some(opened.map_err(|source| Error::Read { object: address, source }));
+        let opened = match &self.origin {
+            Origin::Stdin(standard) => Some(standard.open()),
+            Origin::Place(place) => place
+                .local_path(&object.key)
+                .map(|path| Ok(Box::new(File::open(path)?) as Box<dyn Read + Send>)),
+        };
+        if let Some(opened) = opened {
+            let failed = |source| Error::Read { object: self.address(at), source };
+            return Some(opened.map(|reader| (at, reader)).map_err(failed));
         }
         while self.next_download < self.objects.len() && self.ahead.len() < MAX_DOWNLOADS {
             self.download();
@@ -60,16 +87,15 @@ impl Sources {
 
     /// The object as a user knows it.
     pub fn address(&self, at: usize) -> String {
-        let place = self.place.to_string();
-        let address = |object: &Object| format!("{}/{}", place.trim_end_matches('/'), object.key);
-        self.objects.get(at).map_or_else(String::new, address)
+        self.objects.get(at).map_or_else(String::new, |object| self.origin.address(&object.key))
     }
 
     fn download(&mut self) {
         let Some(object) = self.objects.get(self.next_download) else { return };
+        let Origin::Place(place) = &self.origin else { return };
         self.next_download += 1;
         let (sender, pieces) = mpsc::channel(MAX_PIECES);
-        let (place, key) = (self.place.clone(), object.key.clone());
+        let (place, key) = (place.clone(), object.key.clone());
         self.io.spawn(async move {
             match place.read_stream(&key).await {
                 Ok((_, mut stream)) => {
