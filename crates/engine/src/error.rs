@@ -28,9 +28,29 @@ pub enum Error {
     /// A place in a store.
     #[error(transparent)]
     Place(#[from] PlaceError),
+    /// The curated place cannot be written to.
+    #[error("cannot write to `{place}`")]
+    Output {
+        /// The place.
+        place: String,
+        /// Why not.
+        #[source]
+        source: PlaceError,
+    },
+    /// The run went as it should, but the file of `--manifest` could not be written.
+    #[error("the report could not be written to `{address}`, although {outcome}")]
+    Report {
+        /// Where it should be.
+        address: String,
+        /// What the run itself came to.
+        outcome: &'static str,
+        /// Why not.
+        #[source]
+        source: PlaceError,
+    },
     /// The input names no data.
     #[error(
-        "no JSON files in `{input}` (looked for .json, .ndjson and .jsonl, plain or compressed; {num_ignored} other files left alone)"
+        "no JSON files in `{input}` (looked for .json, .ndjson and .jsonl, plain or compressed; {} left alone)", other_files(*.num_ignored)
     )]
     NoInput {
         /// The input as given.
@@ -127,6 +147,26 @@ pub enum Error {
         /// The other run.
         other: String,
     },
+    /// No run has committed to the place.
+    #[error("nothing is committed in `{place}`; `engine relationalize INPUT {place}` fills it")]
+    NothingCommitted {
+        /// The curated place.
+        place: String,
+    },
+    /// A rewind to before the run that replaced the tables (R20).
+    #[error(
+        "cannot rewind `{entity}` to run {to}: run {replaced} replaced its tables, and what they held before is gone; rewind to {replaced} or later, or read everything again after `engine bookmark reset {place} --table {entity}`"
+    )]
+    Replaced {
+        /// The entity.
+        entity: String,
+        /// The run asked for.
+        to: u64,
+        /// The run that replaced the tables.
+        replaced: u64,
+        /// The curated place.
+        place: String,
+    },
     /// There is no such table, run or entity.
     #[error("there is no {what} `{name}` in `{place}`{hint}")]
     Unknown {
@@ -148,6 +188,13 @@ pub enum Error {
         record: i64,
         /// What does not fit.
         problem: String,
+    },
+    /// A report cannot be put into JSON.
+    #[error("writing the report")]
+    Json {
+        /// What happened.
+        #[source]
+        source: serde_json::Error,
     },
     /// The run was told to stop.
     #[error("stopped by {0}; nothing of this run was committed")]
@@ -180,34 +227,84 @@ impl Error {
         Error::Encode(source)
     }
 
+    /// What can be done about it, where the message does not say so already.
+    pub fn help(&self) -> Option<&'static str> {
+        let is_denied = |error: &PlaceError| {
+            error.is_permission_denied() && !matches!(error, PlaceError::CredentialsInUrl { .. })
+        };
+        match self {
+            Error::Place(error) if is_denied(error) => Some(ASK_FOR_ACCESS),
+            Error::Output { source, .. } | Error::Report { source, .. } if is_denied(source) => {
+                Some(ASK_FOR_ACCESS)
+            }
+            Error::Place(PlaceError::NothingFound { .. } | PlaceError::NotFound { .. }) => Some(
+                "check the spelling; a glob stands in quotes, so that it reaches the program as it is",
+            ),
+            Error::Read { .. } if self.exit_code() == 65 => Some(
+                "the object is damaged or was cut off: put a sound one in its place, or take it out of the input",
+            ),
+            Error::Manifest { .. } => Some(
+                "bring the file back from a backup or the store's versions, or write to another place",
+            ),
+            Error::Threshold { .. } => Some(
+                "correct the records, or let more of them pass: without --error-threshold they are set aside in \
+                 _quarantine/",
+            ),
+            Error::Drift(_) => Some("--drift evolve widens the tables"),
+            Error::Panicked => Some("please report it, with the last lines of the log"),
+            _ if self.exit_code() == 75 => Some("the same run can succeed later: try again"),
+            _ => None,
+        }
+    }
+
     /// The exit code, after sysexits; 75 alone says that a retry can help.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Option { .. } | Error::Conflict(_) => 64,
+            Error::Option { .. } | Error::Conflict(_) | Error::Replaced { .. } => 64,
             Error::Key { .. }
             | Error::Limit { .. }
             | Error::Threshold { .. }
             | Error::Drift(_)
             | Error::Inconsistent { .. } => 65,
-            Error::NoInput { .. } | Error::Unknown { .. } => 66,
+            Error::NoInput { .. } | Error::Unknown { .. } | Error::NothingCommitted { .. } => 66,
             Error::Place(error) => place_code(error),
+            Error::Output { source, .. } | Error::Report { source, .. } => output_code(source),
             Error::Read { source, .. } => read_code(source),
             Error::Write { source, .. } => {
-                place_error(source).map_or_else(|| write_code(source), place_code)
+                place_error(source).map_or_else(|| write_code(source), output_code)
             }
             Error::Decode { .. } | Error::Manifest { .. } => 74,
             Error::Encode(_) => 74,
             Error::Contended { .. } => 75,
             Error::Stopped(Signal::Interrupt) => 130,
             Error::Stopped(Signal::Terminate) => 143,
-            Error::Panicked => 70,
+            Error::Panicked | Error::Json { .. } => 70,
         }
+    }
+}
+
+/// How many files, in words.
+fn other_files(number: u64) -> String {
+    match number {
+        1 => "1 other file".to_owned(),
+        _ => format!("{number} other files"),
+    }
+}
+
+/// What is not there when it is to be written is no missing input.
+fn output_code(error: &PlaceError) -> u8 {
+    match place_code(error) {
+        66 => 73,
+        code => code,
     }
 }
 
 fn place_error(error: &io::Error) -> Option<&PlaceError> {
     error.get_ref()?.downcast_ref()
 }
+
+const ASK_FOR_ACCESS: &str = "the account of this program needs access; for stores, credentials come from the \
+     environment (AWS_*, GOOGLE_*, AZURE_*) or the machine's role";
 
 fn place_code(error: &PlaceError) -> u8 {
     if error.is_permission_denied() {

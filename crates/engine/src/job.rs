@@ -11,14 +11,15 @@ use std::time::Instant;
 use solder_landing::{Input, Object, Place};
 
 use crate::curated::{
-    Bookmark, Curated, DataFile, Entity, FORMAT, Manifest, Publication, ReadObject, RunRecord,
-    StoredShape,
+    Bookmark, Curated, DataFile, Entity, Manifest, Publication, ReadObject, StoredShape,
 };
 use crate::drift::{changes, choices};
 use crate::error::Error;
 use crate::pause::pause_at;
 use crate::pipeline::{Crew, EntityResult, EntityTask, relationalize_entity};
-use crate::read::{BlockOptions, EntityInput, group};
+use crate::pool::on_deep_stack;
+use crate::progress::Event;
+use crate::read::{BlockOptions, Entities, EntityInput, Origin, STDIN, StandardInput, group};
 use crate::relation::{Layout, Table};
 use crate::report::{MapReport, Report, TableReport};
 use crate::settings::{Drift, KeyRule, Settings};
@@ -31,23 +32,36 @@ use crate::stage::{QuarantineWriter, StagedFile, rewrite};
 ///
 /// Anything that keeps the run from its end; then the place is as it was.
 pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> {
+    // Shapes are as deep as records, and so is what walks over them.
+    on_deep_stack(|| relationalize_here(settings, crew))
+}
+
+fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error> {
     let began = Instant::now();
+    // What cannot be understood is said before anything is looked up.
+    let input = InputObjects::parse(settings)?;
     let curated = Curated::open(crew.io.clone(), &settings.output)?;
     let before = curated.latest()?;
     if let Some(run) = before.runs.iter().find(|run| run.run_id == settings.run_id) {
+        if let Some(rewind) = before.rewound_by(run) {
+            return Err(Error::Conflict(format!(
+                "run `{}` was committed, and taken back by the rewind `{}`; read its objects again \
+                 under another --run-id",
+                run.run_id, rewind.run_id
+            )));
+        }
         // The same run again changes nothing.
         return Ok(Report {
             run_id: run.run_id.clone(),
             sequence: run.sequence,
+            already_committed: true,
             ..Report::default()
         });
     }
-    let listing = crew.io.wait(Input::parse(&settings.input)?.objects())?;
+    let (origin, grouped) = input.find(settings, crew)?;
     pause_at("after-listing");
-    let input_name = settings.input_name();
-    let grouped = group(listing.objects, settings.table.as_deref(), &input_name);
+    let num_ignored = grouped.num_ignored;
     if grouped.entities.is_empty() {
-        let num_ignored = grouped.num_ignored + listing.hidden;
         return Err(Error::NoInput { input: settings.input.clone(), num_ignored });
     }
     let _running = curated.begin(&settings.run_id, &before)?;
@@ -55,7 +69,7 @@ pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> 
         settings,
         crew,
         staging: curated.staging(&settings.run_id)?,
-        manifest: next_manifest(&before, settings, "relationalize"),
+        manifest: before.next(&settings.run_id, &settings.started_at, "relationalize"),
         before: &before,
         curated: &curated,
         publications: Vec::new(),
@@ -63,9 +77,9 @@ pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> 
         finishing: Vec::new(),
         quarantine: Vec::new(),
     };
-    run.report.objects_ignored = grouped.num_ignored + listing.hidden;
+    run.report.objects_ignored = num_ignored;
     for (name, input) in &grouped.entities {
-        run.entity(name, input, &listing.base)?;
+        run.entity(name, input, &origin)?;
     }
     run.check_threshold()?;
     run.commit()?;
@@ -75,16 +89,46 @@ pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> 
     Ok(report)
 }
 
-fn next_manifest(before: &Manifest, settings: &Settings, command: &str) -> Manifest {
-    let sequence = before.sequence + 1;
-    let mut manifest = Manifest { format: FORMAT, sequence, ..before.clone() };
-    manifest.runs.push(RunRecord {
-        sequence,
-        run_id: settings.run_id.clone(),
-        committed_at: settings.started_at.clone(),
-        command: command.to_owned(),
-    });
-    manifest
+/// What a run reads.
+enum InputObjects {
+    Listed(Input),
+    Stdin,
+}
+
+impl InputObjects {
+    fn parse(settings: &Settings) -> Result<InputObjects, Error> {
+        if settings.input != STDIN {
+            return Ok(InputObjects::Listed(Input::parse(&settings.input)?));
+        }
+        if settings.bookmark {
+            return Err(Error::Conflict(
+                "--bookmark remembers objects by their names, and standard input (`-`) has none: leave it \
+                 out, or give the records as a file"
+                    .to_owned(),
+            ));
+        }
+        Ok(InputObjects::Stdin)
+    }
+
+    /// Where the objects are, and which belong to which entity.
+    fn find(self, settings: &Settings, crew: &Crew) -> Result<(Origin, Entities), Error> {
+        let table = settings.table.as_deref();
+        match self {
+            InputObjects::Stdin => {
+                let objects = vec![StandardInput::object()];
+                let grouped = group(objects, table.or(Some("stdin")), STDIN, settings.naming, true);
+                Ok((Origin::Stdin(Arc::default()), grouped))
+            }
+            InputObjects::Listed(input) => {
+                let listing = crew.io.wait(input.objects())?;
+                let name = settings.input_name();
+                let mut grouped =
+                    group(listing.objects, table, &name, settings.naming, listing.is_one_object);
+                grouped.num_ignored += listing.hidden;
+                Ok((Origin::Place(listing.base), grouped))
+            }
+        }
+    }
 }
 
 /// A run on its way to its commit.
@@ -99,8 +143,8 @@ struct Run<'a> {
     report: Report,
     /// Files to be brought to the final schema of their table.
     finishing: Vec<Finishing>,
-    /// Quarantine files, staged.
-    quarantine: Vec<(String, u64, u64)>,
+    /// Quarantine files, staged, with their entity.
+    quarantine: Vec<(String, (String, u64, u64))>,
 }
 
 /// A file that is narrower than its table.
@@ -114,7 +158,7 @@ struct Finishing {
 }
 
 impl Run<'_> {
-    fn entity(&mut self, name: &str, input: &EntityInput, place: &Place) -> Result<(), Error> {
+    fn entity(&mut self, name: &str, input: &EntityInput, origin: &Origin) -> Result<(), Error> {
         let known = self.before.entities.get(name).cloned();
         let bookmark = match &known {
             Some(entity) if self.settings.bookmark => self.curated.bookmark(entity)?,
@@ -142,12 +186,12 @@ impl Run<'_> {
         let (result, quarantine) = self.read(
             name,
             objects.clone(),
-            place,
+            origin,
             known.as_ref().filter(|_| appends),
             stored.as_ref(),
         )?;
         if let Some(file) = quarantine.finish()? {
-            self.quarantine.push(file);
+            self.quarantine.push((name.to_owned(), file));
         }
         self.report.objects_read += num_objects;
         self.report_result(name, &result, stored.as_ref())?;
@@ -201,7 +245,7 @@ impl Run<'_> {
         &self,
         name: &str,
         objects: Arc<Vec<Object>>,
-        place: &Place,
+        origin: &Origin,
         appends_to: Option<&Entity>,
         stored: Option<&StoredShape>,
     ) -> Result<(EntityResult, QuarantineWriter), Error> {
@@ -215,7 +259,7 @@ impl Run<'_> {
             .collect();
         let task = EntityTask {
             name,
-            place: place.clone(),
+            origin: origin.clone(),
             objects,
             blocks: BlockOptions {
                 frame: settings.frame_options(),
@@ -288,9 +332,25 @@ impl Run<'_> {
         };
         report.maps.extend(maps(&result.maps.found, true));
         report.maps.extend(maps(&result.maps.committed, false));
+        let progress = &self.crew.progress;
+        progress.event(Event::EntityRead {
+            entity: name,
+            records: result.num_records,
+            bytes: result.num_bytes,
+            num_tables: result.layout.tables.len(),
+        });
+        if result.num_rejected > 0 {
+            let first = result.first_reject.as_deref().unwrap_or_default();
+            let records = result.num_rejected;
+            progress.event(Event::Quarantined { entity: name, records, first });
+        }
+        for map in report.maps.iter().filter(|map| map.entity == name) {
+            progress.event(Event::MapFound(map));
+        }
         report.choices.extend(choices(name, &result.shape, &result.plan, &result.layout));
         let Some(stored) = stored else { return Ok(()) };
         let changes = changes(&stored.layout, &result.layout);
+        changes.iter().for_each(|change| progress.event(Event::Changed(change)));
         report.changes.extend(changes);
         if self.settings.drift == Drift::Freeze && !report.changes.is_empty() {
             let lines = report.changes.iter().map(|change| format!("  {change}")).collect();
@@ -384,7 +444,13 @@ impl Run<'_> {
             staged = finished;
         }
         self.publications.push(Publication { staged, key: key.clone() });
-        DataFile { key, num_rows: file.num_rows, size_bytes: file.size_bytes, sequence }
+        DataFile {
+            key,
+            num_rows: file.num_rows,
+            size_bytes: file.size_bytes,
+            sequence,
+            entity: None,
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is a part of the entity's new record")]
@@ -455,35 +521,51 @@ impl Run<'_> {
 
     fn commit(&mut self) -> Result<(), Error> {
         pause_at("before-finishing");
+        self.crew.stop.check()?;
         self.finish_files()?;
-        for (number, (staged, num_rows, size_bytes)) in self.quarantine.drain(..).enumerate() {
+        for (number, (name, file)) in self.quarantine.drain(..).enumerate() {
+            let (staged, num_rows, size_bytes) = file;
             let key = format!("_quarantine/{}-{number}.parquet", self.settings.run_id);
             self.publications.push(Publication { staged, key: key.clone() });
             let sequence = self.manifest.sequence;
-            self.manifest.quarantine.push(DataFile { key, num_rows, size_bytes, sequence });
+            let entity = Some(name);
+            let file = DataFile { key, num_rows, size_bytes, sequence, entity };
+            self.manifest.quarantine.push(file);
         }
         self.crew.stop.check()?;
         let is_new = self.manifest.entities.values().any(|e| e.sequence == self.manifest.sequence);
         if is_new {
             // Quarantine of tables that were replaced went with them.
-            let oldest = self.manifest.entities.values().map(|entity| entity.replaced).min();
-            self.manifest.quarantine.retain(|file| oldest.is_none_or(|old| file.sequence >= old));
+            let Manifest { entities, quarantine, .. } = &mut self.manifest;
+            quarantine.retain(|file| {
+                let entity = file.entity.as_ref().and_then(|name| entities.get(name));
+                entity.is_none_or(|entity| file.sequence >= entity.replaced)
+            });
+            let num_files = self.publications.len();
+            self.crew.progress.event(Event::Committing { num_files });
             self.curated.commit(self.before, &self.manifest, &self.publications)?;
             self.report.sequence = self.manifest.sequence;
+            self.crew.progress.event(Event::Committed { sequence: self.report.sequence });
         }
         Ok(())
     }
 
     /// Rewrites the narrow files, in parallel.
     fn finish_files(&mut self) -> Result<(), Error> {
+        if !self.finishing.is_empty() {
+            self.crew.progress.event(Event::Finishing { num_files: self.finishing.len() });
+        }
         let tasks: Vec<_> = self
             .finishing
             .iter()
             .map(|finishing| {
                 let (io, staging) = (self.crew.io.clone(), self.staging.clone());
+                let stop = self.crew.stop.clone();
                 let (from_place, from_key, from) = finishing.from.clone();
                 let (to_key, to) = finishing.to.clone();
-                move || rewrite(&io, (&from_place, &from_key, &from), (&staging, &to_key, &to))
+                move || {
+                    rewrite(&io, &stop, (&from_place, &from_key, &from), (&staging, &to_key, &to))
+                }
             })
             .collect();
         let sizes = self.crew.pool.run_all(tasks);

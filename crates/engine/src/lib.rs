@@ -19,12 +19,14 @@ mod pipeline;
 mod pool;
 pub mod progress;
 pub mod read;
+pub mod readable;
 pub mod relation;
 pub mod report;
 mod settings;
 pub mod shape;
 pub mod shred;
 mod stage;
+pub mod tables;
 
 pub use error::Error;
 pub use io::Io;

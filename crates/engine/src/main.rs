@@ -1,19 +1,31 @@
 //! The program `engine`: reads the command line, calls the library, prints, and says by its exit
 //! code how it went.
+//!
+//! ```text
+//!   cli/ ──▶ Settings ──▶ relationalize ──▶ Report ──▶ output.rs    stdout: summary or JSON
+//!                              │                  └──▶ --manifest   a file for whoever comes next
+//!                              └──▶ console/   stderr: progress, log, errors
+//! ```
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the program's output")]
+#![expect(clippy::print_stderr, reason = "this is the program's output")]
 
 mod cli;
+mod console;
 mod output;
+mod signals;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
-use solder_engine::progress::NoProgress;
-use solder_engine::{Crew, Error, Io, Pool, Stop, relationalize};
+use bytes::Bytes;
+use clap::{CommandFactory, Parser};
+use serde_json::{Value, json};
+use solder_engine::curated::Curated;
+use solder_engine::{Crew, Error, Io, Pool, Stop, new_run_id, relationalize};
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, Destination, Relationalize, ReportFormat};
+use console::Console;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -26,10 +38,11 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { 0 });
         }
     };
-    match run(cli) {
+    let console = Arc::new(Console::new(cli.log));
+    match run(cli.command, &console) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", output::chain(&error));
+            console.failed(&error);
             ExitCode::from(error.exit_code())
         }
     }
@@ -37,37 +50,100 @@ fn main() -> ExitCode {
 
 const EXIT_USAGE: u8 = 64;
 
-fn run(cli: Cli) -> Result<(), Error> {
-    match cli.command {
-        Command::Relationalize(args) => {
-            let settings = args.settings()?;
-            let crew = crew(args.threads(), Arc::new(NoProgress))?;
-            let report = relationalize(&settings, &crew)?;
-            print!("{}", output::summary(&report, &settings.output));
+fn run(command: Command, console: &Arc<Console>) -> Result<(), Error> {
+    match command {
+        Command::Relationalize(args) => run_relationalize(*args, console),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "engine", &mut script);
+            to_stdout(&script)
+        }
+        Command::Tables(args) => to_stdout(args.run(&curated(&args.place)?)?.as_bytes()),
+        Command::Bookmark(args) => to_stdout(args.run(&curated(args.place())?)?.as_bytes()),
+    }
+}
+
+fn curated(place: &str) -> Result<Curated, Error> {
+    Curated::open(Arc::new(Io::start().map_err(no_threads)?), place)
+}
+
+fn run_relationalize(mut args: Relationalize, console: &Arc<Console>) -> Result<(), Error> {
+    let destination = args.reporting.destination()?;
+    // The id is there before anything can fail, so that every report names it.
+    let run_id = args.run_id.get_or_insert_with(new_run_id).clone();
+    let outcome = args.settings().and_then(|settings| {
+        console.run_started(&settings);
+        let report = relationalize(&settings, &crew(args.threads(), console)?)?;
+        Ok((settings, report))
+    });
+    let json = match &outcome {
+        Ok((_, report)) => json!(report),
+        Err(error) => {
+            let mut object = output::failure(error);
+            object.insert("run_id".to_owned(), json!(run_id));
+            Value::Object(object)
+        }
+    };
+    let json = format!("{json:#}\n");
+    match (args.reporting.report, &outcome) {
+        (ReportFormat::Json, _) => to_stdout(json.as_bytes())?,
+        (ReportFormat::Text, Ok((settings, report))) => {
+            let has_threshold = settings.error_threshold.is_some();
+            to_stdout(output::summary(report, &settings.output, has_threshold).as_bytes())?;
+        }
+        (ReportFormat::Text, Err(_)) => {}
+    }
+    let written = destination.map_or(Ok(()), |to| write_report(&to, json, &outcome));
+    match (outcome, written) {
+        (Ok((_, report)), Ok(())) => {
+            console.run_finished(&report);
             Ok(())
+        }
+        (Ok(_), Err(unwritten)) => Err(unwritten),
+        (Err(error), Ok(())) => Err(error),
+        (Err(error), Err(unwritten)) => {
+            console.warn(&unwritten);
+            Err(error)
         }
     }
 }
 
-fn crew(
-    num_threads: usize,
-    progress: Arc<dyn solder_engine::progress::Progress>,
-) -> Result<Crew, Error> {
-    let no_threads = |source| Error::Read { object: "the system's threads".to_owned(), source };
+/// Writes the report to the file of `--manifest`.
+fn write_report<T>(
+    to: &Destination,
+    json: String,
+    outcome: &Result<T, Error>,
+) -> Result<(), Error> {
+    let io = Io::start().map_err(no_threads)?;
+    io.wait(to.place.write(&to.key, Bytes::from(json))).map_err(|source| Error::Report {
+        address: to.place.address(&to.key),
+        outcome: if outcome.is_ok() { "the run is committed" } else { "the run failed as well" },
+        source,
+    })
+}
+
+fn crew(num_threads: usize, console: &Arc<Console>) -> Result<Crew, Error> {
     let stop = Arc::new(Stop::default());
-    for (signal, flag) in [
-        (signal_hook::consts::SIGINT, &stop.interrupt),
-        (signal_hook::consts::SIGTERM, &stop.terminate),
-    ] {
-        // A second signal of the same kind ends the program at once.
-        let _ =
-            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, flag.clone());
-        let _ = signal_hook::flag::register(signal, flag.clone());
-    }
+    signals::listen(&stop).map_err(no_threads)?;
     Ok(Crew {
         io: Arc::new(Io::start().map_err(no_threads)?),
         pool: Arc::new(Pool::start(num_threads).map_err(no_threads)?),
-        progress,
+        progress: console.clone(),
         stop,
     })
+}
+
+fn no_threads(source: std::io::Error) -> Error {
+    Error::Read { object: "the system's threads".to_owned(), source }
+}
+
+/// Prints to stdout. A reader may have seen enough before the end, as `head` has.
+fn to_stdout(bytes: &[u8]) -> Result<(), Error> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::Write { key: "standard output".to_owned(), source: error })
+        }
+        _ => Ok(()),
+    }
 }

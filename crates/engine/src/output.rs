@@ -1,74 +1,180 @@
-//! What the program prints.
+//! What goes to stdout: the table of what a run made, or its report as JSON.
 
-use std::error::Error as StdError;
+use std::collections::HashMap;
 use std::fmt::Write;
 
-use solder_engine::report::Report;
+use serde_json::{Map, Value, json};
+use solder_engine::Error;
+use solder_engine::readable::{count, size, thousands};
+use solder_engine::report::{Report, TableReport};
 
-/// An error and its causes in one line each, without repeating what a cause says already.
-pub(crate) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let message = cause.to_string();
-        if !text.contains(&message) {
-            let _ = write!(text, "\n  because {message}");
-        }
-        source = cause.source();
+/// An error for machines: `error`, `exit_code`, `retryable`, `causes`, `help`.
+pub(crate) fn failure(error: &Error) -> Map<String, Value> {
+    let mut object = Map::new();
+    object.insert("error".to_owned(), json!(error.to_string()));
+    object.insert("exit_code".to_owned(), json!(error.exit_code()));
+    object.insert("retryable".to_owned(), json!(error.exit_code() == EXIT_RETRYABLE));
+    object.insert("causes".to_owned(), json!(crate::console::causes(error)));
+    if let Some(help) = error.help() {
+        object.insert("help".to_owned(), json!(help));
+    }
+    object
+}
+
+const EXIT_RETRYABLE: u8 = 75;
+
+/// The small table of what a run made, and what is to be known about it.
+pub(crate) fn summary(report: &Report, output: &str, has_threshold: bool) -> String {
+    if report.already_committed {
+        return format!(
+            "run {} was committed before, as number {}: nothing to do\n",
+            report.run_id, report.sequence
+        );
+    }
+    let mut text = String::new();
+    if !report.tables.is_empty() {
+        text.push_str(&tables(&report.tables));
+        text.push('\n');
+    }
+    text.push_str(&read_line(report));
+    if report.records_quarantined > 0 {
+        text.push_str(&quarantine_lines(report, output, has_threshold));
+    }
+    for line in remarks(report) {
+        let _ = writeln!(text, "{line}");
     }
     text
 }
 
-/// The small table of what a run made.
-pub(crate) fn summary(report: &Report, output: &str) -> String {
-    let mut rows = vec![["table", "rows", "columns", "files", "size"].map(str::to_owned)];
-    for table in &report.tables {
-        rows.push([
-            table.name.clone(),
-            thousands(table.rows),
-            table.columns.to_string(),
-            table.files.to_string(),
-            size(table.bytes),
-        ]);
+/// What was read, in one line.
+fn read_line(report: &Report) -> String {
+    let mut text = if report.objects_read == 0 {
+        "nothing new".to_owned()
+    } else {
+        let seconds = report.duration_ms as f64 / 1000.0;
+        format!(
+            "{} from {} ({}) in {seconds:.2} s",
+            count(report.records_read, "record"),
+            count(report.objects_read, "object"),
+            size(report.bytes_read),
+        )
+    };
+    if report.objects_skipped > 0 {
+        let _ = write!(text, "; {} read before", count(report.objects_skipped, "object"));
     }
-    let mut text = aligned(&rows);
-    let seconds = report.duration_ms as f64 / 1000.0;
-    let _ = writeln!(
-        text,
-        "\n{} records from {} objects ({}) in {seconds:.2} s, run {}",
-        thousands(report.records_read),
-        thousands(report.objects_read),
-        size(report.bytes_read),
-        report.run_id,
-    );
-    if report.records_quarantined > 0 {
-        let _ = writeln!(
-            text,
-            "{} bad records set aside in {}/_quarantine/, the first: {}",
-            thousands(report.records_quarantined),
-            output.trim_end_matches('/'),
-            report.first_quarantined.as_deref().unwrap_or_default(),
-        );
-    }
-    for map in report.maps.iter().filter(|map| map.kept_as_table) {
-        let _ = writeln!(
-            text,
-            "{} {} holds ever new keys and became a table (--map)",
-            map.entity, map.path
-        );
-    }
-    for change in &report.changes {
-        let _ = writeln!(text, "{change}");
-    }
+    let _ = writeln!(text, "; run {}", report.run_id);
     text
+}
+
+fn quarantine_lines(report: &Report, output: &str, has_threshold: bool) -> String {
+    let tolerated = if has_threshold { "" } else { ", any number being tolerated" };
+    format!(
+        "{} set aside in {}/_quarantine/{tolerated}; the first: {}\n",
+        count(report.records_quarantined, "bad record"),
+        output.trim_end_matches('/'),
+        report.first_quarantined.as_deref().unwrap_or_default(),
+    )
+}
+
+/// What a run did that is worth knowing, one line each.
+fn remarks(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    for map in &report.maps {
+        let (entity, path) = (&map.entity, &map.path);
+        lines.push(if map.kept_as_table {
+            format!("{entity} {path} holds ever new keys and became a table, as with --map")
+        } else {
+            format!("{entity} {path} holds ever new keys, but has columns already and keeps them")
+        });
+    }
+    for choice in &report.choices {
+        lines.push(format!(
+            "{} {} holds {}, kept as {}",
+            choice.entity,
+            choice.path,
+            choice.kinds.join(" and "),
+            choice.kept_as.join(", "),
+        ));
+    }
+    lines.extend(report.changes.iter().map(ToString::to_string));
+    if !report.objects_changed.is_empty() {
+        let changed = report.objects_changed.len() as u64;
+        lines.push(format!(
+            "{} changed since the last run and came in once more; rows of before stay",
+            count(changed, "object")
+        ));
+    }
+    let counts = &report.counts;
+    let counted_things = [
+        (counts.duplicate_keys, "duplicate key", "the last value of each is kept"),
+        (counts.replaced_surrogates, "lone surrogate", "replaced by U+FFFD"),
+        (counts.rounded_numbers, "decimal", "rounded to float64 (--exact-numbers keeps the text)"),
+        (counts.cast_nulls, "value", "null now, since a cast could not convert them"),
+        (counts.projected_away, "value", "left out, being of another type than --resolve keeps"),
+    ];
+    for (number, what, became) in counted_things {
+        if number > 0 {
+            lines.push(format!("{}: {became}", count(number, what)));
+        }
+    }
+    if report.objects_ignored > 0 {
+        let ignored = count(report.objects_ignored, "other file");
+        lines.push(format!("{ignored} in the input left alone"));
+    }
+    lines
+}
+
+/// The tables, children indented below their parents.
+fn tables(tables: &[TableReport]) -> String {
+    let appended = tables.iter().any(|table| table.rows_written != table.rows);
+    let mut rows = vec![row(["table", "rows", "new", "columns", "files", "size"], appended)];
+    for (depth, table) in tree(tables) {
+        let cells = [
+            &format!("{}{}", "  ".repeat(depth), table.name),
+            &thousands(table.rows),
+            &thousands(table.rows_written),
+            &thousands(table.columns as u64),
+            &thousands(table.files as u64),
+            &size(table.bytes),
+        ];
+        rows.push(row(cells.map(String::as_str), appended));
+    }
+    aligned(&rows)
+}
+
+/// A row of the table, with the column of new rows only where it says something.
+fn row(cells: [&str; 6], appended: bool) -> Vec<String> {
+    let cells = cells.into_iter().enumerate().filter(|(at, _)| appended || *at != 2);
+    cells.map(|(_, cell)| cell.to_owned()).collect()
+}
+
+/// Every table with its depth, parents before their children.
+fn tree(tables: &[TableReport]) -> Vec<(usize, &TableReport)> {
+    let mut children: HashMap<Option<&str>, Vec<&TableReport>> = HashMap::new();
+    for table in tables {
+        children.entry(table.parent.as_deref()).or_default().push(table);
+    }
+    let mut rows = Vec::new();
+    let roots = children.get(&None).into_iter().flatten().rev();
+    let mut waiting: Vec<(usize, &TableReport)> = roots.map(|table| (0, *table)).collect();
+    while let Some((depth, table)) = waiting.pop() {
+        rows.push((depth, table));
+        let below = children.get(&Some(table.name.as_str())).into_iter().flatten().rev();
+        waiting.extend(below.map(|child| (depth + 1, *child)));
+    }
+    rows
 }
 
 /// Columns in line, the first to the left and numbers to the right.
-fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
-    let mut widths = [0; N];
+fn aligned(rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = Vec::new();
     for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+        for (at, cell) in row.iter().enumerate() {
+            let width = cell.chars().count();
+            match widths.get_mut(at) {
+                Some(widest) => *widest = width.max(*widest),
+                None => widths.push(width),
+            }
         }
     }
     let mut text = String::new();
@@ -86,33 +192,31 @@ fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     text
 }
 
-/// A number with its digits in groups.
-pub(crate) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A number of bytes for people.
-pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-    if bytes < 1000 {
-        return format!("{bytes} B");
+    fn table(name: &str, parent: Option<&str>) -> TableReport {
+        let parent = parent.map(str::to_owned);
+        TableReport { name: name.to_owned(), parent, ..TableReport::default() }
     }
-    let mut value = bytes as f64;
-    let mut unit = "";
-    for next in UNITS {
-        if value < 1000.0 {
-            break;
-        }
-        value /= 1000.0;
-        unit = next;
+
+    #[test]
+    fn children_stand_below_their_parents() {
+        let tables = [
+            table("a", None),
+            table("a__x", Some("a")),
+            table("a__y", Some("a")),
+            table("a__x__z", Some("a__x")),
+            table("b", None),
+        ];
+        let rows: Vec<_> = tree(&tables).into_iter().map(|(d, t)| (d, t.name.as_str())).collect();
+        assert_eq!(rows, [(0, "a"), (1, "a__x"), (2, "a__x__z"), (1, "a__y"), (0, "b")]);
     }
-    format!("{value:.1} {unit}")
+
+    #[test]
+    fn numbers_for_people() {
+        assert_eq!(count(1, "record"), "1 record");
+        assert_eq!(count(0, "record"), "0 records");
+    }
 }

@@ -11,6 +11,8 @@ pub struct Report {
     pub run_id: String,
     /// The number of its commit; 0 when there was nothing to commit.
     pub sequence: u64,
+    /// The run was committed before, and this time nothing was done.
+    pub already_committed: bool,
     /// Records that became rows.
     pub records_read: u64,
     /// Records set aside.

@@ -94,7 +94,7 @@ pub enum Threshold {
 
 /// A text that is no threshold.
 #[derive(Debug, thiserror::Error)]
-#[error("a number of records such as `10`, or a share such as `0.5%`")]
+#[error("it is neither a number of records such as `10` nor a share such as `0.5%`")]
 pub struct ThresholdError;
 
 impl FromStr for Threshold {

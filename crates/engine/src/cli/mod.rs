@@ -1,10 +1,19 @@
 //! The command line: one file per command.
 
+mod bookmark;
 mod relationalize;
+mod reporting;
+mod tables;
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
+pub(crate) use bookmark::Bookmark;
 pub(crate) use relationalize::Relationalize;
+pub(crate) use reporting::{Destination, ReportFormat};
+pub(crate) use tables::Tables;
+
+use crate::console::LogFormat;
 
 /// Nested JSON to relational Parquet tables
 #[derive(Debug, Parser)]
@@ -12,9 +21,28 @@ pub(crate) use relationalize::Relationalize;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+
+    /// What goes to stderr [default: text on a terminal, json elsewhere]
+    #[arg(long, value_enum, value_name = "FORMAT", global = true, help_heading = "Reporting")]
+    pub(crate) log: Option<LogFormat>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Relationalize(Relationalize),
+    Relationalize(Box<Relationalize>),
+    Tables(Tables),
+    Bookmark(Bookmark),
+    /// Write a script that completes this program's commands in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// A report as JSON, for programs.
+fn json(report: &impl serde::Serialize) -> Result<String, solder_engine::Error> {
+    match serde_json::to_string_pretty(report) {
+        Ok(text) => Ok(text + "\n"),
+        Err(source) => Err(solder_engine::Error::Json { source }),
+    }
 }

@@ -8,6 +8,8 @@ use solder_engine::relation::Naming;
 use solder_engine::shape::{Action, OnCastError, Selector};
 use solder_engine::{Drift, Error, KeyRule, Settings, Threshold};
 
+use super::reporting::Reporting;
+
 /// Turn nested JSON into relational Parquet tables
 ///
 /// Every record becomes a row of the root table. Nested objects become columns, and every array
@@ -17,107 +19,158 @@ use solder_engine::{Drift, Error, KeyRule, Settings, Threshold};
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Relationalize {
-    /// File, folder, glob or URL of JSON: .json, .ndjson, .jsonl, plain or compressed
+    /// File, folder, glob or URL of JSON, `-` for standard input
+    ///
+    /// In a folder, files that end in .json, .ndjson or .jsonl are read, also those compressed with gzip,
+    /// zstd, bzip2 or xz. URLs are s3://, gs://, az:// and abfss://; credentials come from the environment.
     input: String,
 
     /// Folder or URL for the tables
     output: String,
 
-    /// Put all records into this one table; without it, the first folder level names the tables
+    /// Put all records into this one table
+    ///
+    /// Without it, the first folder level below the input names the tables.
     #[arg(long, value_name = "NAME", help_heading = "Tables")]
     table: Option<String>,
 
-    /// Columns that identify a record: `id`, `order.id`, `project,number`; per table as `donors=id`
-    #[arg(long = "key", value_name = "[TABLE=]COLUMN[,COLUMN]…", help_heading = "Tables")]
+    /// Columns that identify a record: `id`, `project,number`, `donors=id`
+    ///
+    /// Column names or JSON paths (`order.id`), several for a composite key. With a table in front, the key is
+    /// for that table. Records without a key are set aside.
+    #[arg(long = "key", value_name = "[TABLE=]COLUMN,…", help_heading = "Tables")]
     keys: Vec<String>,
 
     /// Where the records are in a document, as a JSON path: `$.data[*]`
     #[arg(long, value_name = "PATH", help_heading = "Tables")]
     records: Option<String>,
 
-    /// Names of tables and columns: SQL-safe, or exactly those of AWS Glue's Relationalize
+    /// Names of tables and columns: SQL-safe, or those of AWS Glue
     #[arg(long, value_enum, default_value = "sql", help_heading = "Tables")]
     naming: NamingArg,
 
-    /// Keep the objects at this path as rows, since their keys are data
+    /// Keep the object at this path as rows, since its keys are data
     #[arg(long = "map", value_name = "PATH", help_heading = "Tables")]
     maps: Vec<String>,
 
     /// Objects with more keys than this, each rare, are found to be maps by themselves
-    #[arg(long, value_name = "N", default_value_t = 512, help_heading = "Tables")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 512,
+        hide_short_help = true,
+        help_heading = "Tables"
+    )]
     map_keys: usize,
 
-    /// How values at a path are kept: cast:TYPE, project:TYPE, make_cols, make_struct, json, list, drop
+    /// How values at a path are kept, such as `price=cast:double`
+    ///
+    /// cast:TYPE converts, project:TYPE keeps values of that type alone, make_cols and make_struct keep each
+    /// type apart, json keeps the JSON text, list keeps an array of scalars as a list, drop keeps nothing.
+    /// Types: string, long, double, boolean, timestamp, date, decimal(PRECISION,SCALE).
     #[arg(long = "resolve", value_name = "PATH=ACTION", help_heading = "Values")]
     rules: Vec<String>,
 
     /// What becomes of a record with a value that a cast cannot convert
-    #[arg(long, value_enum, default_value = "quarantine", help_heading = "Values")]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "quarantine",
+        hide_short_help = true,
+        help_heading = "Values"
+    )]
     on_cast_error: OnCastErrorArg,
 
-    /// Make columns of RFC 3339 timestamps out of strings, where every value is one
+    /// Make timestamps of strings, in columns where every value is one
     #[arg(long, help_heading = "Values")]
     timestamps: bool,
 
-    /// Keep decimals with more digits than float64 holds as text, instead of rounding them
+    /// Keep decimals beyond float64 as text, instead of rounding them
     #[arg(long, help_heading = "Values")]
     exact_numbers: bool,
 
-    /// Fail, and commit nothing, when more records than this are bad: `10`, `0.5%`
+    /// Fail when more records than this are bad: `10`, `0.5%`
+    ///
+    /// Nothing is committed then. Without it, any number of bad records is tolerated and set aside.
     #[arg(long, value_name = "N|N%", help_heading = "Trust")]
     error_threshold: Option<String>,
 
-    /// When the shape is wider than before: widen the tables, fail with the list of changes, or start
-    /// anew
+    /// When the shape is wider than before: widen, fail or start anew
+    ///
+    /// evolve widens the tables, freeze fails with the list of changes, reset forgets the shape of before.
     #[arg(long, value_enum, default_value = "evolve", help_heading = "Trust")]
     drift: DriftArg,
 
-    /// Read only objects that are new or changed since the last run, and append; without it the
-    /// tables are replaced
+    /// Read only what is new since the last run, and append
+    ///
+    /// Objects are new when their key, size, etag or time of change is. Without it the tables are replaced.
     #[arg(long, help_heading = "Trust")]
     bookmark: bool,
 
     /// Id of this run; a run that is committed already does nothing
-    #[arg(long, value_name = "ID", help_heading = "Trust")]
-    run_id: Option<String>,
+    #[arg(long, value_name = "ID", hide_short_help = true, help_heading = "Trust")]
+    pub(crate) run_id: Option<String>,
 
     /// Deepest nesting of a record
-    #[arg(long, value_name = "LEVELS", default_value_t = 512, value_parser = depth, help_heading = "Limits")]
+    #[arg(long, value_name = "LEVELS", default_value_t = 512, value_parser = depth, hide_short_help = true, help_heading = "Limits")]
     max_depth: usize,
 
     /// Largest record
-    #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = size, help_heading = "Limits")]
+    #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = size, hide_short_help = true, help_heading = "Limits")]
     max_record: usize,
 
     /// Most columns of a table
-    #[arg(long, value_name = "N", default_value_t = 10_000, help_heading = "Limits")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10_000,
+        hide_short_help = true,
+        help_heading = "Limits"
+    )]
     max_columns: usize,
 
     /// Most tables of an entity
-    #[arg(long, value_name = "N", default_value_t = 2_000, help_heading = "Limits")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 2_000,
+        hide_short_help = true,
+        help_heading = "Limits"
+    )]
     max_tables: usize,
 
     /// How many times larger than itself a compressed object may become
-    #[arg(long, value_name = "N", default_value_t = 1_000, help_heading = "Limits")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1_000,
+        hide_short_help = true,
+        help_heading = "Limits"
+    )]
     max_ratio: u64,
 
     /// Memory for data [default: a quarter of the machine, at most 2 GiB]
-    #[arg(long, value_name = "BYTES", value_parser = size, help_heading = "Resources")]
+    #[arg(long, value_name = "BYTES", value_parser = size, hide_short_help = true, help_heading = "Resources")]
     memory: Option<usize>,
 
     /// Threads that work [default: one per core]
-    #[arg(long, value_name = "N", help_heading = "Resources")]
+    #[arg(long, value_name = "N", hide_short_help = true, help_heading = "Resources")]
     threads: Option<usize>,
 
     /// Bytes of JSON that a thread takes at a time
     #[arg(long, value_name = "BYTES", default_value = "8MiB", value_parser = size, hide = true)]
     block: usize,
+
+    #[command(flatten)]
+    pub(crate) reporting: Reporting,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   engine relationalize raw/ curated/
       one root table for every folder of raw/
+  curl https://api.example.com/orders | engine relationalize - curated/ --table orders
+      from standard input
   engine relationalize 'raw/orders/*.ndjson.gz' curated/ --key id --bookmark
       orders by their id; the next run reads only what is new
   engine relationalize s3://bucket/raw/ s3://bucket/curated/ --key donors=id --key visits=site,day
@@ -125,7 +178,15 @@ Examples:
   engine relationalize page.json curated/ --records '$.data[*]'
       the records inside an envelope
   engine relationalize raw/ curated/ --resolve 'items[].price=cast:decimal(10,2)'
-      prices as decimals; records whose price is none go to curated/_quarantine/";
+      prices as decimals; records whose price is none go to curated/_quarantine/
+
+Exit codes:
+  0   done, perhaps with bad records set aside: the summary says so
+  64  the command line cannot be understood     74  reading or writing failed
+  65  the data are not as asked for             75  try again: the only code for which that helps
+  66  there is no input                         77  access denied
+  70  a bug of this program                     130, 143  stopped by SIGINT, SIGTERM
+  73  the output cannot be written";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum NamingArg {
@@ -241,7 +302,7 @@ fn parse_rule(rule: &str) -> Result<(Selector, Action), Error> {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("expected PATH=ACTION, such as `items[].price=cast:double`")]
+#[error("it is not PATH=ACTION, such as `items[].price=cast:double`")]
 struct MissingAction;
 
 fn option_error(

@@ -19,7 +19,6 @@ use std::fs::File;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use solder_landing::{Creation, Object, Place, PlaceError};
@@ -30,8 +29,6 @@ use crate::pause::pause_at;
 
 use super::manifest::{Bookmark, Entity, FORMAT, Manifest, StoredShape};
 
-/// Requests under way at one time while files are moved or removed.
-const MAX_REQUESTS: usize = 16;
 /// A run in a store says this often that it is alive,
 const HEARTBEAT_SECONDS: u64 = 60;
 /// and counts as dead when it has not for this long.
@@ -77,6 +74,11 @@ impl Curated {
         &self.place
     }
 
+    /// The bridge to the place's store.
+    pub(crate) fn io(&self) -> &Arc<Io> {
+        &self.io
+    }
+
     /// Where a run puts its files before it commits.
     pub fn staging(&self, run_id: &str) -> Result<Place, Error> {
         Ok(self.place.folder(&format!("_solder/staging/{run_id}"))?)
@@ -98,9 +100,19 @@ impl Curated {
                 "it has format {}, this version of Solder reads up to {FORMAT}",
                 manifest.format
             );
-            return Err(Error::Manifest { key: last.key.clone(), source: message.into() });
+            let key = self.place.address(&last.key);
+            return Err(Error::Manifest { key, source: message.into() });
         }
         Ok(manifest)
+    }
+
+    /// The state after commit `sequence`.
+    ///
+    /// # Errors
+    ///
+    /// The place cannot be read, or has no such commit.
+    pub(crate) fn manifest(&self, sequence: u64) -> Result<Manifest, Error> {
+        self.read_json(&manifest_key(sequence))
     }
 
     /// Shape and tables of an entity.
@@ -123,8 +135,10 @@ impl Curated {
 
     fn read_json<T: DeserializeOwned>(&self, key: &str) -> Result<T, Error> {
         let bytes = self.io.wait(self.place.read(key))?;
-        serde_json::from_slice(&bytes)
-            .map_err(|source| Error::Manifest { key: key.to_owned(), source: source.into() })
+        serde_json::from_slice(&bytes).map_err(|source| Error::Manifest {
+            key: self.place.address(key),
+            source: source.into(),
+        })
     }
 
     /// Writes a file that a manifest will refer to.
@@ -144,7 +158,10 @@ impl Curated {
     /// The place refuses.
     pub fn begin(&self, run_id: &str, manifest: &Manifest) -> Result<Running, Error> {
         let key = format!("_solder/running/{run_id}");
-        self.io.wait(self.place.write(&key, Bytes::from_static(b"running\n")))?;
+        // The first thing that is written: what keeps this from the disk keeps all from it.
+        self.io
+            .wait(self.place.write(&key, Bytes::from_static(b"running\n")))
+            .map_err(|source| Error::Output { place: self.place.to_string(), source })?;
         let (lock, heartbeat) = match self.place.local_path(&key) {
             Some(path) => {
                 let lock = File::open(&path).and_then(|file| {
@@ -227,7 +244,7 @@ impl Curated {
         pause_at("before-publish");
         self.publish(&staging, publications)?;
         pause_at("before-manifest");
-        let key = format!("_solder/manifests/{:020}.json", manifest.sequence);
+        let key = manifest_key(manifest.sequence);
         let bytes = to_json(&key, manifest)?;
         match self.io.wait(self.place.create(&key, bytes))? {
             Creation::Created => {}
@@ -253,24 +270,15 @@ impl Curated {
     }
 
     fn publish(&self, staging: &str, publications: &[Publication]) -> Result<(), Error> {
+        let moves: Vec<(String, String)> = publications
+            .iter()
+            .map(|file| (format!("{staging}/{}", file.staged), file.key.clone()))
+            .collect();
         // The first file is moved by itself, so that there is a moment with a part of them moved.
-        if let Some(file) = publications.first() {
-            self.io.wait(self.publish_file(staging, file))?;
-            pause_at("while-publishing");
-        }
-        let moves = publications.iter().skip(1).map(|file| self.publish_file(staging, file));
-        let moves = stream::iter(moves).buffer_unordered(MAX_REQUESTS);
-        self.io.wait(moves.try_collect::<Vec<()>>())?;
-        Ok(())
-    }
-
-    /// Moves one file. A store copies it: what is staged goes at the end of the run, all at once.
-    async fn publish_file(&self, staging: &str, file: &Publication) -> Result<(), PlaceError> {
-        let staged = format!("{staging}/{}", file.staged);
-        match self.place.local_path(&staged) {
-            Some(_) => self.place.rename(&staged, &file.key).await,
-            None => self.place.copy(&staged, &file.key).await,
-        }
+        let (first, rest) = moves.split_at(moves.len().min(1));
+        self.io.wait(self.place.rename_all(first))?;
+        pause_at("while-publishing");
+        Ok(self.io.wait(self.place.rename_all(rest))?)
     }
 
     /// Removes what a run staged.
@@ -296,6 +304,10 @@ impl Drop for Running {
         let _ = self.curated.remove_staging(run_id);
         let _ = self.curated.io.wait(self.curated.place.delete(&[self.key.as_str()]));
     }
+}
+
+fn manifest_key(sequence: u64) -> String {
+    format!("_solder/manifests/{sequence:020}.json")
 }
 
 /// Every file that a manifest names.

@@ -1,10 +1,12 @@
 //! Blocks: a few megabytes of whole records, of one object or of many small ones.
 
 use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Error;
 
-use super::decompress::decompressed_within;
+use super::decompress::{Counted, decompressed_within};
 use super::frame::{FrameOptions, Framer, NameHint, Segment};
 use super::source::Sources;
 
@@ -15,6 +17,8 @@ pub struct Block {
     pub bytes: Vec<u8>,
     /// The pieces, each with the number of its object.
     pub segments: Vec<(u32, Segment)>,
+    /// Bytes read for it, as stored; some may belong to the block that follows.
+    pub stored_bytes: u64,
 }
 
 /// How objects are cut into blocks.
@@ -33,12 +37,14 @@ pub struct Blocks {
     sources: Sources,
     options: BlockOptions,
     open: Option<(usize, Framer<Box<dyn Read + Send>>)>,
+    /// Bytes read since the last block, as stored.
+    stored_bytes: Arc<AtomicU64>,
 }
 
 impl Blocks {
     /// Cuts the objects of `sources`.
     pub fn new(sources: Sources, options: BlockOptions) -> Blocks {
-        Blocks { sources, options, open: None }
+        Blocks { sources, options, open: None, stored_bytes: Arc::default() }
     }
 
     /// The next block; `None` at the end of the input.
@@ -61,6 +67,7 @@ impl Blocks {
                 }
             }
         }
+        block.stored_bytes = self.stored_bytes.swap(0, Ordering::Relaxed);
         Ok(if block.segments.is_empty() { None } else { Some(block) })
     }
 
@@ -68,6 +75,7 @@ impl Blocks {
         let Some(opened) = self.sources.open_next() else { return Ok(false) };
         let (object, reader) = opened?;
         let failed = |source| Error::Read { object: self.sources.address(object), source };
+        let reader = Counted::new(reader, self.stored_bytes.clone());
         let (_, reader) = decompressed_within(reader, self.options.max_ratio).map_err(failed)?;
         let mut frame = self.options.frame.clone();
         frame.hint = name_hint(&self.sources.address(object));

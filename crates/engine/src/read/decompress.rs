@@ -117,7 +117,7 @@ pub fn decompressed_within<R: Read + Send + 'static>(
     max_ratio: u64,
 ) -> io::Result<(Compression, Box<dyn Read + Send>)> {
     let compressed_bytes = Arc::new(AtomicU64::new(0));
-    let counted = Counted { reader, num_bytes: Arc::clone(&compressed_bytes) };
+    let counted = Counted::new(reader, Arc::clone(&compressed_bytes));
     let (compression, output) = decompressed(counted)?;
     if compression == Compression::Plain {
         return Ok((compression, output));
@@ -133,9 +133,16 @@ pub fn decompressed_within<R: Read + Send + 'static>(
 }
 
 /// Counts the bytes that pass.
-struct Counted<R> {
+pub(super) struct Counted<R> {
     reader: R,
     num_bytes: Arc<AtomicU64>,
+}
+
+impl<R> Counted<R> {
+    /// Adds the bytes of `reader` to `num_bytes`, as they pass.
+    pub(super) fn new(reader: R, num_bytes: Arc<AtomicU64>) -> Self {
+        Self { reader, num_bytes }
+    }
 }
 
 impl<R: Read> Read for Counted<R> {

@@ -5,9 +5,11 @@ mod entities;
 mod frame;
 mod scan;
 mod source;
+mod stdin;
 
 pub use block::{Block, BlockOptions, Blocks};
 pub use decompress::Compression;
 pub use entities::{Entities, EntityInput, group};
 pub use frame::{FrameOptions, Framer, NameHint, Records, RecordsPath, Rejected, Segment};
-pub use source::Sources;
+pub use source::{Origin, Sources};
+pub use stdin::{STDIN, StandardInput};

@@ -1,4 +1,5 @@
-//! Objects as plain byte streams: files on disk; in a store, parts that are fetched ahead of the reader.
+//! Objects as plain byte streams: files on disk, standard input; in a store, parts that are fetched ahead of
+//! the reader.
 //!
 //! ```text
 //!   objects in order ──▶ parts of 8 MiB ──▶ requests, many at a time ──▶ in order ──▶ the one reader
@@ -19,6 +20,8 @@ use tokio::task::JoinHandle;
 use crate::error::Error;
 use crate::io::Io;
 
+use super::stdin::StandardInput;
+
 /// Bytes that one request fetches.
 const PART_BYTES: u64 = 8 << 20;
 /// Bytes that may be under way or wait for the reader, the last part not counted.
@@ -26,9 +29,28 @@ const MAX_AHEAD_BYTES: u64 = 64 << 20;
 /// Parts that may be under way or wait for the reader: what matters when objects are small.
 const MAX_AHEAD_PARTS: usize = 32;
 
+/// Where the objects of an input are.
+#[derive(Clone)]
+pub enum Origin {
+    /// Below this place.
+    Place(Place),
+    /// There is one, standard input.
+    Stdin(Arc<StandardInput>),
+}
+
+impl Origin {
+    /// An object as a user knows it.
+    pub fn address(&self, key: &str) -> String {
+        match self {
+            Origin::Place(place) => place.address(key),
+            Origin::Stdin(_) => "standard input".to_owned(),
+        }
+    }
+}
+
 /// Opens the objects of an input one after another.
 pub struct Sources {
-    place: Place,
+    origin: Origin,
     objects: Arc<Vec<Object>>,
     /// The object that is opened next.
     next: usize,
@@ -36,22 +58,22 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The objects below `place`, in order.
-    pub fn new(io: Arc<Io>, place: Place, objects: Arc<Vec<Object>>) -> Sources {
+    /// The objects of `origin`, in order.
+    pub fn new(io: Arc<Io>, origin: Origin, objects: Arc<Vec<Object>>) -> Sources {
         let parts = Parts {
             io,
-            place: place.clone(),
+            origin: origin.clone(),
             objects: objects.clone(),
             ahead: VecDeque::new(),
             ahead_bytes: 0,
             next: (0, 0),
         };
-        Sources { place, objects, next: 0, parts: Arc::new(Mutex::new(parts)) }
+        Sources { origin, objects, next: 0, parts: Arc::new(Mutex::new(parts)) }
     }
 
     /// Opens the next object; `None` after the last. The reader of the one before is at its end then.
     ///
-    /// Memory: up to 72 MiB for what a store has sent ahead.
+    /// Memory: up to 80 MiB for what a store has sent ahead.
     ///
     /// # Errors
     ///
@@ -60,10 +82,15 @@ impl Sources {
         let at = self.next;
         let object = self.objects.get(at)?;
         self.next += 1;
-        if let Some(path) = self.place.local_path(&object.key) {
-            let opened = File::open(&path).map(|file| (at, Box::new(file) as Box<dyn Read + Send>));
-            let address = self.address(at);
-            return Some(opened.map_err(|source| Error::Read { object: address, source }));
+        let opened = match &self.origin {
+            Origin::Stdin(standard) => Some(standard.open()),
+            Origin::Place(place) => place
+                .local_path(&object.key)
+                .map(|path| Ok(Box::new(File::open(path)?) as Box<dyn Read + Send>)),
+        };
+        if let Some(opened) = opened {
+            let failed = |source| Error::Read { object: self.address(at), source };
+            return Some(opened.map(|reader| (at, reader)).map_err(failed));
         }
         let download = Download { object: at, parts: self.parts.clone(), part: Bytes::new() };
         Some(Ok((at, Box::new(download))))
@@ -71,16 +98,14 @@ impl Sources {
 
     /// The object as a user knows it.
     pub fn address(&self, at: usize) -> String {
-        self.objects
-            .get(at)
-            .map_or_else(String::new, |object| format!("{}/{}", self.place, object.key))
+        self.objects.get(at).map_or_else(String::new, |object| self.origin.address(&object.key))
     }
 }
 
 /// The parts of all objects, in order, as far as they were asked for.
 struct Parts {
     io: Arc<Io>,
-    place: Place,
+    origin: Origin,
     objects: Arc<Vec<Object>>,
     ahead: VecDeque<Part>,
     ahead_bytes: u64,
@@ -98,6 +123,7 @@ struct Part {
 impl Parts {
     /// Asks for as many parts as may be ahead.
     fn ask(&mut self) {
+        let Origin::Place(place) = &self.origin else { return };
         while self.ahead.len() < MAX_AHEAD_PARTS && self.ahead_bytes < MAX_AHEAD_BYTES {
             let (at, start) = self.next;
             let Some(object) = self.objects.get(at) else { return };
@@ -106,7 +132,7 @@ impl Parts {
                 continue;
             }
             let end = object.size_bytes.min(start + PART_BYTES);
-            let bytes = self.io.spawn(fetch(self.place.clone(), object.clone(), start..end));
+            let bytes = self.io.spawn(fetch(place.clone(), object.clone(), start..end));
             let size_bytes = end - start;
             self.ahead.push_back(Part { object: at, size_bytes, bytes });
             self.ahead_bytes += size_bytes;
@@ -146,7 +172,7 @@ async fn fetch(
     let (found, bytes) = place.read_part(&listed.key, range.clone()).await?;
     let is_whole = bytes.len() as u64 == range.end - range.start;
     if listed.is_replaced_by(&found) || !is_whole {
-        return Err(PlaceError::Replaced { address: format!("{place}/{}", listed.key) });
+        return Err(PlaceError::Replaced { address: place.address(&listed.key) });
     }
     Ok(bytes)
 }

@@ -20,6 +20,7 @@ use solder_landing::Place;
 
 use crate::error::Error;
 use crate::io::Io;
+use crate::pipeline::Stop;
 use crate::relation::{Column, Role, Table, arrow_field, arrow_schema, scalar_type};
 use crate::shape::ColumnType;
 use crate::shred::number::write_number;
@@ -59,9 +60,10 @@ pub fn read_file(io: &Io, place: &Place, key: &str) -> Result<ParquetRecordBatch
 ///
 /// # Errors
 ///
-/// The file cannot be read or written.
+/// The file cannot be read or written, or the run is to stop.
 pub fn rewrite(
     io: &Arc<Io>,
+    stop: &Stop,
     (from_place, from_key, from): (&Place, &str, &Table),
     (to_place, to_key, to): (&Place, &str, &Table),
 ) -> Result<u64, Error> {
@@ -71,6 +73,7 @@ pub fn rewrite(
     let mut writer = ArrowWriter::try_new(sink, schema.clone(), Some(writer_properties()))
         .map_err(Error::encode)?;
     for batch in reader {
+        stop.check()?;
         let batch = batch.map_err(|error| Error::encode(ParquetError::from(error)))?;
         let batch = widen_batch(&batch, from, to, &schema)
             .map_err(|error| Error::encode(ParquetError::from(error)))?;

@@ -49,7 +49,7 @@ impl Sink {
         Ok(Sink { target, size_bytes: 0 })
     }
 
-    /// Makes the file whole and durable; returns its size in bytes.
+    /// Makes the file whole; returns its size in bytes. The commit makes it last.
     ///
     /// # Errors
     ///
@@ -57,8 +57,7 @@ impl Sink {
     pub fn complete(self) -> io::Result<u64> {
         match self.target {
             Target::Disk(writer) => {
-                let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
-                file.sync_data()?;
+                writer.into_inner().map_err(io::IntoInnerError::into_error)?;
             }
             Target::Store { io, mut upload, pending } => {
                 let put = async {

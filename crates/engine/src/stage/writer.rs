@@ -76,6 +76,9 @@ pub struct Stager {
     staged: Vec<StagedFile>,
 }
 
+/// Columns of the last row groups that are encoded together.
+const COLUMNS_AT_A_TIME: usize = 64;
+
 #[derive(Default)]
 struct Buffer {
     chunks: Vec<Arc<TableChunk>>,
@@ -166,15 +169,38 @@ impl Stager {
                         && !self.staged.iter().any(|file| file.table == *table))
             })
             .collect();
-        self.write_row_groups(layout, &tables)?;
-        let open: Vec<PathId> = self.open.keys().copied().collect();
-        for table in open {
-            self.close(table)?;
+        // So many columns at a time that the threads are busy, and no more: every column writer has
+        // buffers of its own.
+        let by_id: HashMap<PathId, usize> = self
+            .table_ids(layout)
+            .into_iter()
+            .zip(layout.tables.iter().map(|table| table.columns.len()))
+            .collect();
+        let mut group = Vec::new();
+        let mut num_columns = 0;
+        for table in tables {
+            group.push(table);
+            num_columns += by_id.get(&table).copied().unwrap_or(0);
+            if num_columns >= COLUMNS_AT_A_TIME {
+                self.write_row_groups(layout, &group)?;
+                group.iter().try_for_each(|table| self.close(*table))?;
+                group.clear();
+                num_columns = 0;
+            }
         }
+        self.write_row_groups(layout, &group)?;
+        let open: Vec<PathId> = self.open.keys().copied().collect();
+        open.into_iter().try_for_each(|table| self.close(table))?;
         let order: HashMap<PathId, usize> =
             self.table_ids(layout).into_iter().enumerate().map(|(at, table)| (table, at)).collect();
         self.staged.sort_by_key(|file| (order.get(&file.table).copied(), file.number));
         Ok(self.staged)
+    }
+
+    /// The tables as the files written so far have them.
+    pub fn written(&self) -> impl Iterator<Item = &Table> {
+        let open = self.open.values().map(|open| &open.file);
+        self.staged.iter().chain(open).map(|file| &file.layout)
     }
 
     fn table_ids(&self, layout: &Layout) -> Vec<PathId> {

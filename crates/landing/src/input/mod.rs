@@ -51,6 +51,8 @@ pub struct Listing {
     pub objects: Vec<Object>,
     /// How many more there were that are not data: a part of their key starts with `.` or `_`.
     pub hidden: u64,
+    /// Whether the input names this one object itself, and not a folder or glob that happens to hold one.
+    pub is_one_object: bool,
 }
 
 impl Input {
@@ -180,13 +182,13 @@ impl fmt::Display for Input {
 
 impl Listing {
     fn of_one(base: Place, object: Object) -> Self {
-        Self { base, objects: vec![object], hidden: 0 }
+        Self { base, objects: vec![object], hidden: 0, is_one_object: true }
     }
 
     fn of(base: Place, mut objects: Vec<Object>) -> Self {
         let before = objects.len();
         objects.retain(|object| !is_hidden(&object.key));
-        Self { base, hidden: (before - objects.len()) as u64, objects }
+        Self { base, hidden: (before - objects.len()) as u64, objects, is_one_object: false }
     }
 }
 

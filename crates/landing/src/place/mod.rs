@@ -128,7 +128,7 @@ impl Place {
     }
 
     /// Place and key in one text, for people; an empty key gives the place alone.
-    pub(crate) fn address(&self, key: &str) -> String {
+    pub fn address(&self, key: &str) -> String {
         match self.display.as_str() {
             display if key.is_empty() => display.to_owned(),
             "." => key.to_owned(),

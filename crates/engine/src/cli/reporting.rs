@@ -1,0 +1,93 @@
+//! Where the report of a run goes: options of every command that has one.
+
+use clap::{Args, ValueEnum};
+use solder_engine::Error;
+use solder_landing::Place;
+
+/// The options.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reporting")]
+pub(crate) struct Reporting {
+    /// What goes to stdout: a summary to read, or the whole report
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub(crate) report: ReportFormat,
+
+    /// Write the report as JSON to this file or URL as well, also when the run fails
+    #[arg(long, value_name = "URL")]
+    manifest: Option<String>,
+}
+
+/// The form of the report on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// A table and remarks
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// A place and a key in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Destination {
+    /// The place.
+    pub(crate) place: Place,
+    /// The key.
+    pub(crate) key: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("it names no file: expected a path or URL such as `s3://bucket/reports/orders.json`")]
+struct NoFile;
+
+impl Reporting {
+    /// The file of `--manifest`.
+    pub(crate) fn destination(&self) -> Result<Option<Destination>, Error> {
+        self.manifest.as_deref().map(destination).transpose()
+    }
+}
+
+fn destination(text: &str) -> Result<Destination, Error> {
+    let option = "--manifest";
+    let refused = |value: &str, source| Error::Option { option, value: value.to_owned(), source };
+    // A refused text may hold credentials, so it is not repeated.
+    let parse = |folder: &str| Place::parse(folder).map_err(|source| refused("…", source.into()));
+    let no_file = || refused(text, NoFile.into());
+    parse(text)?;
+    let (folder, key) = text.rsplit_once('/').unwrap_or((".", text));
+    let bucket_only = text.contains("://") && !folder.contains("://");
+    if key.is_empty() || matches!(key, "." | "..") || bucket_only || folder.ends_with(":/") {
+        return Err(no_file());
+    }
+    let folder = if folder.is_empty() { "/" } else { folder };
+    Ok(Destination { place: parse(folder)?, key: key.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("report.json", ".", "report.json")]
+    #[case("out/report.json", "out", "report.json")]
+    #[case("/report.json", "/", "report.json")]
+    #[case("s3://bucket/report.json", "s3://bucket", "report.json")]
+    #[case("s3://bucket/a/report.json", "s3://bucket/a", "report.json")]
+    fn destinations(#[case] text: &str, #[case] folder: &str, #[case] key: &str) {
+        let found = destination(text).unwrap();
+        assert_eq!((found.place.to_string().as_str(), found.key.as_str()), (folder, key));
+    }
+
+    #[rstest]
+    #[case("out/")]
+    #[case("s3://bucket")]
+    #[case("s3://bucket/")]
+    #[case("..")]
+    #[case("ftp://x/y.json")]
+    #[case("s3://key:secret@bucket/x.json")]
+    fn no_destinations(#[case] text: &str) {
+        let error = destination(text).unwrap_err();
+        assert_eq!(error.exit_code(), 64);
+        assert!(!format!("{error:?} {error}").contains("secret"));
+    }
+}

@@ -1,0 +1,154 @@
+//! What goes to stderr: a bar and words on a terminal, JSON lines elsewhere.
+//!
+//! ```text
+//!   engine ──▶ Progress ──▶ Console ──▶ Text   bar.rs    for people
+//!                              └──────▶ Json   lines.rs  for whoever collects logs
+//! ```
+
+mod bar;
+mod lines;
+
+use std::error::Error as StdError;
+use std::io::IsTerminal;
+
+use clap::ValueEnum;
+use solder_engine::progress::{Event, Progress, Taken};
+use solder_engine::report::Report;
+use solder_engine::{Error, Settings};
+
+use bar::Bar;
+use lines::Lines;
+
+/// How the program tells of a run on stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Words, with a progress bar where stderr is a terminal
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// What is written to stderr.
+pub(crate) enum Console {
+    /// For people.
+    Text(Bar),
+    /// For machines.
+    Json(Lines),
+}
+
+impl Console {
+    /// In the format asked for; without one, words on a terminal and JSON lines elsewhere.
+    pub(crate) fn new(format: Option<LogFormat>) -> Console {
+        let is_terminal = std::io::stderr().is_terminal();
+        match format {
+            Some(LogFormat::Text) => Console::Text(Bar::new()),
+            Some(LogFormat::Json) => Console::Json(Lines::stderr()),
+            None if is_terminal => Console::Text(Bar::new()),
+            None => Console::Json(Lines::stderr()),
+        }
+    }
+
+    /// A run begins.
+    pub(crate) fn run_started(&self, settings: &Settings) {
+        if let Console::Json(lines) = self {
+            lines.run_started(settings);
+        }
+    }
+
+    /// The run went as it should.
+    pub(crate) fn run_finished(&self, report: &Report) {
+        match self {
+            Console::Text(bar) => bar.end(),
+            Console::Json(lines) => lines.run_finished(report),
+        }
+    }
+
+    /// Something went wrong beside what the program fails with.
+    pub(crate) fn warn(&self, error: &Error) {
+        match self {
+            Console::Text(bar) => bar.failed(error),
+            Console::Json(lines) => lines.warn(error),
+        }
+    }
+
+    /// The program fails with this error.
+    pub(crate) fn failed(&self, error: &Error) {
+        match self {
+            Console::Text(bar) => bar.failed(error),
+            Console::Json(lines) => lines.failed(error),
+        }
+    }
+}
+
+impl Progress for Console {
+    fn begin(&self, entity: &str, total_bytes: u64) {
+        match self {
+            Console::Text(bar) => bar.begin(entity, total_bytes),
+            Console::Json(lines) => lines.begin(entity, total_bytes),
+        }
+    }
+
+    fn add(&self, taken: Taken) {
+        match self {
+            Console::Text(bar) => bar.add(taken),
+            Console::Json(lines) => lines.add(taken),
+        }
+    }
+
+    fn event(&self, event: Event<'_>) {
+        match self {
+            Console::Text(bar) => bar.event(event),
+            Console::Json(lines) => lines.event(event),
+        }
+    }
+
+    fn end(&self) {
+        if let Console::Text(bar) = self {
+            bar.end();
+        }
+    }
+}
+
+/// The causes of an error, without those that say what was said already: stores' clients repeat the text of
+/// their causes.
+pub(crate) fn causes(error: &dyn StdError) -> Vec<String> {
+    let mut said = error.to_string();
+    let mut causes = Vec::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let message = cause.to_string();
+        if !said.contains(&message) {
+            said.push('\n');
+            said.push_str(&message);
+            causes.push(message);
+        }
+        source = cause.source();
+    }
+    causes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Link {
+        text: &'static str,
+        source: Option<Box<Link>>,
+    }
+
+    fn link(text: &'static str, source: Option<Link>) -> Link {
+        Link { text, source: source.map(Box::new) }
+    }
+
+    #[test]
+    fn causes_do_not_repeat_themselves() {
+        let refused = || link("connection refused", None);
+        let repeating = link("GET failed: connection refused", Some(refused()));
+        let error = link("reading `x`", Some(repeating));
+        assert_eq!(causes(&error), ["GET failed: connection refused"]);
+        let error = link("reading `x`", Some(link("GET failed", Some(refused()))));
+        assert_eq!(causes(&error), ["GET failed", "connection refused"]);
+    }
+}

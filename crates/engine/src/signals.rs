@@ -1,0 +1,37 @@
+//! SIGTERM and SIGINT: the run is asked to stop, and the program ends in time whatever the run does.
+
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use solder_engine::Stop;
+
+/// A run that has not stopped by itself after this long, for instance since a store does not answer, is
+/// ended. What it leaves behind no manifest names, and the next run removes it.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// Sets the flags of `stop` when a signal comes; a second signal ends the program at once.
+pub(crate) fn listen(stop: &Arc<Stop>) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let stop = stop.clone();
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut asked = false;
+        for signal in signals.forever() {
+            if std::mem::replace(&mut asked, true) {
+                process::exit(128 + signal);
+            }
+            let flag = if signal == SIGINT { &stop.interrupt } else { &stop.terminate };
+            flag.store(true, Ordering::Relaxed);
+            let deadline = thread::Builder::new().name("deadline".to_owned());
+            let _ = deadline.spawn(move || {
+                thread::sleep(DEADLINE);
+                process::exit(128 + signal);
+            });
+        }
+    })?;
+    Ok(())
+}
