@@ -91,14 +91,14 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
 
 /// What a run reads.
 enum InputObjects {
-    Listed(Input),
+    Listed(Box<Input>),
     Stdin,
 }
 
 impl InputObjects {
     fn parse(settings: &Settings) -> Result<InputObjects, Error> {
         if settings.input != STDIN {
-            return Ok(InputObjects::Listed(Input::parse(&settings.input)?));
+            return Ok(InputObjects::Listed(Box::new(Input::parse(&settings.input)?)));
         }
         if settings.bookmark {
             return Err(Error::Conflict(

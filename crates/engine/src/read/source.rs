@@ -40,6 +40,9 @@ impl Origin {
     }
 }
 
+/// The number of an object and its bytes, as stored.
+pub type Opened = (usize, Box<dyn Read + Send>);
+
 /// Opens the objects of an input one after another.
 pub struct Sources {
     io: Arc<Io>,
@@ -64,7 +67,7 @@ impl Sources {
     /// # Errors
     ///
     /// The object is not there any more or may not be read.
-    pub fn open_next(&mut self) -> Option<Result<(usize, Box<dyn Read + Send>), Error>> {
+    pub fn open_next(&mut self) -> Option<Result<Opened, Error>> {
         let at = self.next;
         let object = self.objects.get(at)?;
         self.next += 1;

@@ -158,7 +158,7 @@ fn side_by_side<T: Sync>(
         let join = |thread: std::thread::ScopedJoinHandle<'_, io::Result<()>>| {
             thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread failed")))
         };
-        threads.into_iter().map(join).collect()
+        threads.into_iter().try_for_each(join)
     })
 }
 
