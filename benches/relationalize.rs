@@ -55,7 +55,7 @@ fn stages(criterion: &mut Criterion) {
                 let mut framer = Framer::new(bytes.as_slice(), FrameOptions::default());
                 let mut block = Vec::new();
                 while let Ok(Some(segment)) = framer.next_segment(&mut block, 8 << 20) {
-                    black_box(segment);
+                    let _ = black_box(segment);
                     block.clear();
                 }
             });
