@@ -313,6 +313,9 @@ fn place_code(error: &PlaceError) -> u8 {
         75
     } else if error.is_not_found() {
         66
+    } else if matches!(error, PlaceError::Connect { .. }) {
+        // What the environment says of the store.
+        78
     } else if matches!(error.kind(), FaultKind::User) {
         64
     } else {
