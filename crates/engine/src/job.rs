@@ -78,6 +78,9 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
         quarantine: Vec::new(),
     };
     run.report.objects_ignored = num_ignored;
+    run.report.unused_options = unused_keys(&settings.keys, |table| {
+        grouped.entities.contains_key(table) || before.entities.contains_key(table)
+    });
     for (name, input) in &grouped.entities {
         run.entity(name, input, &origin)?;
     }
@@ -619,6 +622,17 @@ fn table_reports(
         }
     };
     layout.tables.iter().map(report).collect()
+}
+
+/// The keys for tables that there are not: most likely a name that was not spelled right, or a table
+/// whose first records are still to come.
+fn unused_keys(rules: &[KeyRule], is_table: impl Fn(&str) -> bool) -> Vec<String> {
+    let unused = rules.iter().filter_map(|rule| {
+        let table = rule.table.as_deref().filter(|table| !is_table(table))?;
+        let columns: Vec<&str> = rule.columns.iter().map(crate::shape::Selector::text).collect();
+        Some(format!("--key {table}={}", columns.join(",")))
+    });
+    unused.collect()
 }
 
 /// The key of an entity among `--key [TABLE=]COLUMN[,COLUMN]…`.
