@@ -1,1 +1,3 @@
-//! x
+//! The programs from end to end.
+
+mod round_trip;

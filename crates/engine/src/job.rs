@@ -111,6 +111,8 @@ struct Finishing {
     to: (String, Table),
     /// Entity, table and place in its list of files.
     at: (String, String, usize),
+    /// Rows of the file.
+    num_rows: u64,
 }
 
 impl Run<'_> {
@@ -344,6 +346,7 @@ impl Run<'_> {
                     from: (self.curated.place().clone(), file.key.clone(), old.clone()),
                     to: (staged.clone(), table.clone()),
                     at: (name.to_owned(), table.name.clone(), files.len()),
+                    num_rows: file.num_rows,
                 });
                 self.publications.push(Publication { staged, key: key.clone() });
                 files.push(DataFile { key, ..file.clone() });
@@ -380,6 +383,7 @@ impl Run<'_> {
                 from: (self.staging.clone(), staged, file.layout.clone()),
                 to: (finished.clone(), table.clone()),
                 at: (name.to_owned(), table.name.clone(), at),
+                num_rows: file.num_rows,
             });
             staged = finished;
         }
@@ -483,7 +487,11 @@ impl Run<'_> {
                 let (io, staging) = (self.crew.io.clone(), self.staging.clone());
                 let (from_place, from_key, from) = finishing.from.clone();
                 let (to_key, to) = finishing.to.clone();
-                move || rewrite(&io, (&from_place, &from_key, &from), (&staging, &to_key, &to))
+                let num_rows = finishing.num_rows;
+                move || {
+                    let (from, to) = ((&from_place, &*from_key, &from), (&staging, &*to_key, &to));
+                    rewrite(&io, from, to, num_rows)
+                }
             })
             .collect();
         let sizes = self.crew.pool.run_all(tasks);

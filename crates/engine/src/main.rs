@@ -6,12 +6,13 @@
 mod cli;
 mod output;
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
 use solder_engine::progress::NoProgress;
-use solder_engine::{Crew, Error, Io, Pool, Stop, relationalize};
+use solder_engine::{Crew, Error, Io, Pool, Stop, nest, nest_to, relationalize};
 
 use cli::{Cli, Command};
 
@@ -46,6 +47,21 @@ fn run(cli: Cli) -> Result<(), Error> {
             print!("{}", output::summary(&report, &settings.output));
             Ok(())
         }
+        Command::Nest(args) => nest_command(&args),
+    }
+}
+
+fn nest_command(args: &cli::Nest) -> Result<(), Error> {
+    let crew = crew(1, Arc::new(NoProgress))?;
+    if let Some(to) = &args.to {
+        let num_records = nest_to(&args.curated, &args.table, &crew, to)?;
+        println!("{} records in {to}", output::thousands(num_records));
+        return Ok(());
+    }
+    match nest(&args.curated, &args.table, &crew, "standard output", &mut std::io::stdout()) {
+        // Who reads has seen enough.
+        Err(Error::Write { source, .. }) if source.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result.map(drop),
     }
 }
 

@@ -1,9 +1,11 @@
 //! The command line: one file per command.
 
+mod nest;
 mod relationalize;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use nest::Nest;
 pub(crate) use relationalize::Relationalize;
 
 /// Nested JSON to relational Parquet tables
@@ -17,4 +19,5 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Relationalize(Relationalize),
+    Nest(Nest),
 }
