@@ -158,6 +158,8 @@ struct Finishing {
     to: (String, Table),
     /// Entity, table and place in its list of files.
     at: (String, String, usize),
+    /// Rows of the file.
+    num_rows: u64,
 }
 
 impl Run<'_> {
@@ -407,6 +409,7 @@ impl Run<'_> {
                     from: (self.curated.place().clone(), file.key.clone(), old.clone()),
                     to: (staged.clone(), table.clone()),
                     at: (name.to_owned(), table.name.clone(), files.len()),
+                    num_rows: file.num_rows,
                 });
                 self.publications.push(Publication { staged, key: key.clone() });
                 files.push(DataFile { key, ..file.clone() });
@@ -443,6 +446,7 @@ impl Run<'_> {
                 from: (self.staging.clone(), staged, file.layout.clone()),
                 to: (finished.clone(), table.clone()),
                 at: (name.to_owned(), table.name.clone(), at),
+                num_rows: file.num_rows,
             });
             staged = finished;
         }
@@ -566,8 +570,10 @@ impl Run<'_> {
                 let stop = self.crew.stop.clone();
                 let (from_place, from_key, from) = finishing.from.clone();
                 let (to_key, to) = finishing.to.clone();
+                let num_rows = finishing.num_rows;
                 move || {
-                    rewrite(&io, &stop, (&from_place, &from_key, &from), (&staging, &to_key, &to))
+                    let (from, to) = ((&from_place, &*from_key, &from), (&staging, &*to_key, &to));
+                    rewrite(&io, &stop, from, to, num_rows)
                 }
             })
             .collect();
