@@ -55,7 +55,7 @@ fn stages(criterion: &mut Criterion) {
                 let mut framer = Framer::new(bytes.as_slice(), FrameOptions::default());
                 let mut block = Vec::new();
                 while let Ok(Some(segment)) = framer.next_segment(&mut block, 8 << 20) {
-                    black_box(segment);
+                    let _ = black_box(segment);
                     block.clear();
                 }
             });
@@ -78,7 +78,7 @@ fn stages(criterion: &mut Criterion) {
         let range = 0..bytes.len();
         let records = Records::Lines;
         let segment = Segment { range, offset: 0, line: 1, records, rejected: Vec::new() };
-        let block = Block { bytes, segments: vec![(0, segment)] };
+        let block = Block { bytes, segments: vec![(0, segment)], ..Block::default() };
         group.bench_function(BenchmarkId::new("parse and shred", name), |bencher| {
             bencher.iter(|| black_box(shredder.shred(&block, &[0], false)));
         });

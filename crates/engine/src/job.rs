@@ -78,6 +78,9 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
         quarantine: Vec::new(),
     };
     run.report.objects_ignored = num_ignored;
+    run.report.unused_options = unused_keys(&settings.keys, |table| {
+        grouped.entities.contains_key(table) || before.entities.contains_key(table)
+    });
     for (name, input) in &grouped.entities {
         run.entity(name, input, &origin)?;
     }
@@ -91,14 +94,14 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
 
 /// What a run reads.
 enum InputObjects {
-    Listed(Input),
+    Listed(Box<Input>),
     Stdin,
 }
 
 impl InputObjects {
     fn parse(settings: &Settings) -> Result<InputObjects, Error> {
         if settings.input != STDIN {
-            return Ok(InputObjects::Listed(Input::parse(&settings.input)?));
+            return Ok(InputObjects::Listed(Box::new(Input::parse(&settings.input)?)));
         }
         if settings.bookmark {
             return Err(Error::Conflict(
@@ -155,6 +158,8 @@ struct Finishing {
     to: (String, Table),
     /// Entity, table and place in its list of files.
     at: (String, String, usize),
+    /// Rows of the file.
+    num_rows: u64,
 }
 
 impl Run<'_> {
@@ -404,6 +409,7 @@ impl Run<'_> {
                     from: (self.curated.place().clone(), file.key.clone(), old.clone()),
                     to: (staged.clone(), table.clone()),
                     at: (name.to_owned(), table.name.clone(), files.len()),
+                    num_rows: file.num_rows,
                 });
                 self.publications.push(Publication { staged, key: key.clone() });
                 files.push(DataFile { key, ..file.clone() });
@@ -440,6 +446,7 @@ impl Run<'_> {
                 from: (self.staging.clone(), staged, file.layout.clone()),
                 to: (finished.clone(), table.clone()),
                 at: (name.to_owned(), table.name.clone(), at),
+                num_rows: file.num_rows,
             });
             staged = finished;
         }
@@ -563,8 +570,10 @@ impl Run<'_> {
                 let stop = self.crew.stop.clone();
                 let (from_place, from_key, from) = finishing.from.clone();
                 let (to_key, to) = finishing.to.clone();
+                let num_rows = finishing.num_rows;
                 move || {
-                    rewrite(&io, &stop, (&from_place, &from_key, &from), (&staging, &to_key, &to))
+                    let (from, to) = ((&from_place, &*from_key, &from), (&staging, &*to_key, &to));
+                    rewrite(&io, &stop, from, to, num_rows)
                 }
             })
             .collect();
@@ -619,6 +628,17 @@ fn table_reports(
         }
     };
     layout.tables.iter().map(report).collect()
+}
+
+/// The keys for tables that there are not: most likely a name that was not spelled right, or a table
+/// whose first records are still to come.
+fn unused_keys(rules: &[KeyRule], is_table: impl Fn(&str) -> bool) -> Vec<String> {
+    let unused = rules.iter().filter_map(|rule| {
+        let table = rule.table.as_deref().filter(|table| !is_table(table))?;
+        let columns: Vec<&str> = rule.columns.iter().map(crate::shape::Selector::text).collect();
+        Some(format!("--key {table}={}", columns.join(",")))
+    });
+    unused.collect()
 }
 
 /// The key of an entity among `--key [TABLE=]COLUMN[,COLUMN]…`.

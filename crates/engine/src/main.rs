@@ -22,7 +22,8 @@ use bytes::Bytes;
 use clap::{CommandFactory, Parser};
 use serde_json::{Value, json};
 use solder_engine::curated::Curated;
-use solder_engine::{Crew, Error, Io, Pool, Stop, new_run_id, relationalize};
+use solder_engine::readable::count;
+use solder_engine::{Crew, Error, Io, Pool, Stop, nest, nest_to, new_run_id, relationalize};
 
 use cli::{Cli, Command, Destination, Relationalize, ReportFormat};
 use console::Console;
@@ -53,6 +54,7 @@ const EXIT_USAGE: u8 = 64;
 fn run(command: Command, console: &Arc<Console>) -> Result<(), Error> {
     match command {
         Command::Relationalize(args) => run_relationalize(*args, console),
+        Command::Nest(args) => run_nest(&args, console),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "engine", &mut script);
@@ -105,6 +107,22 @@ fn run_relationalize(mut args: Relationalize, console: &Arc<Console>) -> Result<
             console.warn(&unwritten);
             Err(error)
         }
+    }
+}
+
+/// Rebuilds the records of a root table, on stdout or in a file.
+fn run_nest(args: &cli::Nest, console: &Arc<Console>) -> Result<(), Error> {
+    let crew = crew(1, console)?;
+    if let Some(to) = &args.to {
+        let num_records = nest_to(&args.curated, &args.table, &crew, to)?;
+        return to_stdout(format!("{} in {to}\n", count(num_records, "record")).as_bytes());
+    }
+    match nest(&args.curated, &args.table, &crew, "standard output", &mut std::io::stdout()) {
+        // Who reads has seen enough.
+        Err(Error::Write { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => {
+            Ok(())
+        }
+        result => result.map(drop),
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 use solder_engine::Error;
 use solder_engine::readable::{count, size, thousands};
-use solder_engine::report::{Report, TableReport};
+use solder_engine::report::{Choice, MapReport, Report, TableReport};
 
 /// An error for machines: `error`, `exit_code`, `retryable`, `causes`, `help`.
 pub(crate) fn failure(error: &Error) -> Map<String, Value> {
@@ -79,24 +79,21 @@ fn quarantine_lines(report: &Report, output: &str, has_threshold: bool) -> Strin
 /// What a run did that is worth knowing, one line each.
 fn remarks(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
-    for map in &report.maps {
-        let (entity, path) = (&map.entity, &map.path);
-        lines.push(if map.kept_as_table {
-            format!("{entity} {path} holds ever new keys and became a table, as with --map")
-        } else {
-            format!("{entity} {path} holds ever new keys, but has columns already and keeps them")
-        });
+    for option in &report.unused_options {
+        lines.push(format!("{option} found no such table"));
     }
-    for choice in &report.choices {
-        lines.push(format!(
-            "{} {} holds {}, kept as {}",
-            choice.entity,
-            choice.path,
-            choice.kinds.join(" and "),
-            choice.kept_as.join(", "),
-        ));
-    }
-    lines.extend(report.changes.iter().map(ToString::to_string));
+    some_of(&mut lines, &report.maps, "maps", |MapReport { entity, path, kept_as_table }| {
+        let became = match kept_as_table {
+            true => "and became a table, as with --map",
+            false => "but has columns already and keeps them",
+        };
+        format!("{entity} {path} holds ever new keys {became}")
+    });
+    some_of(&mut lines, &report.choices, "several kinds", |choice| {
+        let Choice { entity, path, kinds, kept_as } = choice;
+        format!("{entity} {path} holds {}, kept as {}", kinds.join(" and "), kept_as.join(", "))
+    });
+    some_of(&mut lines, &report.changes, "changes", ToString::to_string);
     if !report.objects_changed.is_empty() {
         let changed = report.objects_changed.len() as u64;
         lines.push(format!(
@@ -122,6 +119,16 @@ fn remarks(report: &Report) -> Vec<String> {
         lines.push(format!("{ignored} in the input left alone"));
     }
     lines
+}
+
+/// A line for each of the first `things`, and how many more there are.
+fn some_of<T>(lines: &mut Vec<String>, things: &[T], what: &str, line: impl Fn(&T) -> String) {
+    const MOST: usize = 20;
+    lines.extend(things.iter().take(MOST).map(line));
+    if things.len() > MOST {
+        let more = thousands((things.len() - MOST) as u64);
+        lines.push(format!("{what}: {more} more, which --report json names"));
+    }
 }
 
 /// The tables, children indented below their parents.

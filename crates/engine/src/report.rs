@@ -40,6 +40,8 @@ pub struct Report {
     pub choices: Vec<Choice>,
     /// Objects found to be maps (R10).
     pub maps: Vec<MapReport>,
+    /// Options that found nothing to act on, as given.
+    pub unused_options: Vec<String>,
     /// What was changed on the way.
     pub counts: Counts,
 }

@@ -180,7 +180,7 @@ impl Settings {
     pub(crate) fn input_name(&self) -> String {
         let parts = self.input.split(['/', '\\']);
         let is_plain = |part: &&str| !part.is_empty() && !part.contains(['*', '?', '[', '{']);
-        let named = parts.filter(is_plain).filter(|part| !matches!(*part, "." | "..")).next_back();
+        let named = parts.filter(is_plain).rfind(|part| !matches!(*part, "." | ".."));
         named.map_or_else(|| "root".to_owned(), |name| name.to_owned())
     }
 

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod bookmark;
+mod nest;
 mod relationalize;
 mod reporting;
 mod tables;
@@ -9,6 +10,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use bookmark::Bookmark;
+pub(crate) use nest::Nest;
 pub(crate) use relationalize::Relationalize;
 pub(crate) use reporting::{Destination, ReportFormat};
 pub(crate) use tables::Tables;
@@ -30,6 +32,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Relationalize(Box<Relationalize>),
+    Nest(Nest),
     Tables(Tables),
     Bookmark(Bookmark),
     /// Write a script that completes this program's commands in a shell

@@ -19,6 +19,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use solder_landing::{Creation, Object, Place, PlaceError};
@@ -29,6 +30,8 @@ use crate::pause::pause_at;
 
 use super::manifest::{Bookmark, Entity, FORMAT, Manifest, StoredShape};
 
+/// Objects of a store that are copied at one time.
+const MAX_REQUESTS: usize = 16;
 /// A run in a store says this often that it is alive,
 const HEARTBEAT_SECONDS: u64 = 60;
 /// and counts as dead when it has not for this long.
@@ -276,9 +279,21 @@ impl Curated {
             .collect();
         // The first file is moved by itself, so that there is a moment with a part of them moved.
         let (first, rest) = moves.split_at(moves.len().min(1));
-        self.io.wait(self.place.rename_all(first))?;
+        self.io.wait(self.move_all(first))?;
         pause_at("while-publishing");
-        Ok(self.io.wait(self.place.rename_all(rest))?)
+        Ok(self.io.wait(self.move_all(rest))?)
+    }
+
+    /// Moves files. A store copies them: what is staged goes at the end of the run, all at once.
+    async fn move_all(&self, moves: &[(String, String)]) -> Result<(), PlaceError> {
+        match moves.first().and_then(|(staged, _)| self.place.local_path(staged)) {
+            Some(_) => self.place.rename_all(moves).await,
+            None => {
+                let copies = moves.iter().map(|(staged, key)| self.place.copy(staged, key));
+                let copies = stream::iter(copies).buffer_unordered(MAX_REQUESTS);
+                copies.try_collect::<Vec<()>>().await.map(drop)
+            }
+        }
     }
 
     /// Removes what a run staged.

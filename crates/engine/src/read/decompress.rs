@@ -65,7 +65,7 @@ impl Compression {
 pub enum DecompressError {
     /// The object grew beyond the limit of R17.
     #[error(
-        "{compressed_bytes} compressed bytes became more than {decompressed_bytes} bytes, over the limit `max_ratio` of {max_ratio}"
+        "{compressed_bytes} compressed bytes became more than {decompressed_bytes} bytes, over the limit of --max-ratio, {max_ratio}"
     )]
     RatioExceeded {
         /// The limit: decompressed bytes for each compressed byte.

@@ -128,7 +128,7 @@ pub struct Rejected {
 #[non_exhaustive]
 pub enum RejectReason {
     /// Over the limit on records (R17).
-    #[error("record of {length_bytes} bytes is over the limit `max_record_bytes` of {limit_bytes}")]
+    #[error("record of {length_bytes} bytes is over the limit of --max-record, {limit_bytes}")]
     TooLarge {
         /// Its length.
         length_bytes: u64,
@@ -136,7 +136,7 @@ pub enum RejectReason {
         limit_bytes: usize,
     },
     /// Over the limit on nesting (R17).
-    #[error("record is nested deeper than the limit `max_depth` of {limit_levels} levels")]
+    #[error("record is nested deeper than the limit of --max-depth, {limit_levels} levels")]
     TooDeep {
         /// The limit.
         limit_levels: usize,

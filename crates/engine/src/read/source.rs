@@ -1,5 +1,5 @@
-//! Objects as plain byte streams: files on disk, standard input; in a store, parts that are fetched ahead of
-//! the reader.
+//! Objects as plain byte streams: files on disk, standard input; in a store, parts that are fetched
+//! ahead of the reader.
 //!
 //! ```text
 //!   objects in order ──▶ parts of 8 MiB ──▶ requests, many at a time ──▶ in order ──▶ the one reader
@@ -48,7 +48,7 @@ impl Origin {
     }
 }
 
-/// The number of an object, and its bytes.
+/// The number of an object and its bytes, as stored.
 pub type Opened = (usize, Box<dyn Read + Send>);
 
 /// Opens the objects of an input one after another.
@@ -57,21 +57,25 @@ pub struct Sources {
     objects: Arc<Vec<Object>>,
     /// The object that is opened next.
     next: usize,
-    parts: Arc<Mutex<Parts>>,
+    /// What a store is asked for.
+    parts: Option<Arc<Mutex<Parts>>>,
 }
 
 impl Sources {
     /// The objects of `origin`, in order.
     pub fn new(io: Arc<Io>, origin: Origin, objects: Arc<Vec<Object>>) -> Sources {
-        let parts = Parts {
-            io,
-            origin: origin.clone(),
-            objects: objects.clone(),
-            ahead: VecDeque::new(),
-            ahead_bytes: 0,
-            next: (0, 0),
+        let parts = match &origin {
+            Origin::Stdin(_) => None,
+            Origin::Place(place) => Some(Arc::new(Mutex::new(Parts {
+                io,
+                place: place.clone(),
+                objects: objects.clone(),
+                ahead: VecDeque::new(),
+                ahead_bytes: 0,
+                next: (0, 0),
+            }))),
         };
-        Sources { origin, objects, next: 0, parts: Arc::new(Mutex::new(parts)) }
+        Sources { origin, objects, next: 0, parts }
     }
 
     /// Opens the next object; `None` after the last. The reader of the one before is at its end then.
@@ -95,8 +99,8 @@ impl Sources {
             let failed = |source| Error::Read { object: self.address(at), source };
             return Some(opened.map(|reader| (at, reader)).map_err(failed));
         }
-        let download = Download { object: at, parts: self.parts.clone(), part: Bytes::new() };
-        Some(Ok((at, Box::new(download))))
+        let parts = self.parts.clone()?;
+        Some(Ok((at, Box::new(Download { object: at, parts, part: Bytes::new() }))))
     }
 
     /// The object as a user knows it.
@@ -108,7 +112,7 @@ impl Sources {
 /// The parts of all objects, in order, as far as they were asked for.
 struct Parts {
     io: Arc<Io>,
-    origin: Origin,
+    place: Place,
     objects: Arc<Vec<Object>>,
     ahead: VecDeque<Part>,
     ahead_bytes: u64,
@@ -126,7 +130,6 @@ struct Part {
 impl Parts {
     /// Asks for as many parts as may be ahead.
     fn ask(&mut self) {
-        let Origin::Place(place) = &self.origin else { return };
         while self.ahead.len() < MAX_AHEAD_PARTS && self.ahead_bytes < MAX_AHEAD_BYTES {
             let (at, start) = self.next;
             let Some(object) = self.objects.get(at) else { return };
@@ -135,7 +138,7 @@ impl Parts {
                 continue;
             }
             let end = object.size_bytes.min(start + PART_BYTES);
-            let bytes = self.io.spawn(fetch(place.clone(), object.clone(), start..end));
+            let bytes = self.io.spawn(fetch(self.place.clone(), object.clone(), start..end));
             let size_bytes = end - start;
             self.ahead.push_back(Part { object: at, size_bytes, bytes });
             self.ahead_bytes += size_bytes;

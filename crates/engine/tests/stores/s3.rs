@@ -95,8 +95,8 @@ fn many_small_objects_cost_one_request_each() {
         // Two tables; the sign of life, the shape, the bookmark, the manifest.
         ("put_object", 6),
         ("copy_object", 2),
-        // What was staged (the first file, the rest), the sign of life.
-        ("delete_objects", 3),
+        // What was staged, the sign of life.
+        ("delete_objects", 2),
     ]);
     assert_eq!(server.take_requests(), expected);
 

@@ -152,7 +152,7 @@ fn a_bomb_is_refused_by_name() {
     let (_, mut reader) = decompressed_within(Cursor::new(bomb.clone()), 100).unwrap();
     let error = io::copy(&mut reader, &mut io::sink()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-    assert!(error.to_string().contains("`max_ratio` of 100"), "R17: {error}");
+    assert!(error.to_string().contains("--max-ratio, 100"), "R17: {error}");
     let named = error.get_ref().and_then(|source| source.downcast_ref::<DecompressError>());
     assert!(matches!(named, Some(DecompressError::RatioExceeded { max_ratio: 100, .. })));
     let (_, mut reader) = decompressed_within(Cursor::new(bomb), 1_000_000).unwrap();

@@ -416,7 +416,7 @@ fn a_record_over_the_size_limit_is_rejected_alone(
     assert_eq!(outcome.records(), records, "R17");
     assert_eq!(outcome.rejected.len(), num_rejected);
     for one in &outcome.rejected {
-        assert!(one.reason.to_string().contains("limit `max_record_bytes`"), "R17");
+        assert!(one.reason.to_string().contains("limit of --max-record"), "R17");
     }
 }
 
@@ -450,7 +450,7 @@ fn a_record_over_the_depth_limit_is_rejected_alone(#[case] input: &str) {
     assert_eq!(outcome.records(), ["{\"a\":1}"], "R17");
     assert_eq!(
         outcome.rejected[0].reason.to_string(),
-        "record is nested deeper than the limit `max_depth` of 2 levels"
+        "record is nested deeper than the limit of --max-depth, 2 levels"
     );
 }
 

@@ -1,0 +1,85 @@
+//! What a run says at its end, for people and for machines.
+
+use serde_json::Value;
+
+use crate::support::{Folder, ORDERS, filters};
+
+/// Two entities, a choice, a bad record, a duplicate key and a file that is no data.
+fn mixed() -> Folder {
+    Folder::new()
+        .with("raw/orders/1.ndjson", ORDERS)
+        .with("raw/orders/2.ndjson", "{\"id\":\"3\",\"id\":\"4\"}\n{\"id\":\n")
+        .with("raw/orders/notes.txt", "not data")
+        .with("raw/donors/1.json", "[{\"tags\":[{\"at\":[1,2]},{\"at\":[3]}]}]")
+}
+
+#[test]
+fn r16_summary_of_a_run() {
+    let _filters = filters();
+    let folder = mixed();
+    let outcome = folder.engine("relationalize raw curated");
+    assert_eq!(outcome.code, 0, "R16: any number of bad records is tolerated");
+    insta::assert_snapshot!("summary", outcome.stdout);
+    let tolerant = folder.engine("relationalize raw curated --error-threshold 1");
+    assert_eq!(tolerant.code, 0);
+    assert!(!tolerant.stdout.contains("any number being tolerated"));
+}
+
+/// R11, R20: what came in, and what changed.
+#[test]
+fn r20_summary_of_runs_that_follow() {
+    let _filters = filters();
+    let folder = Folder::new().with("raw/1.ndjson", ORDERS);
+    let run = "relationalize raw curated --table orders --key id --bookmark";
+    assert_eq!(folder.engine(run).code, 0);
+    folder.write("raw/2.ndjson", "{\"id\":3,\"note\":\"new\",\"tags\":[\"a\"]}\n");
+    insta::assert_snapshot!("summary_appended", folder.engine(run).stdout);
+    insta::assert_snapshot!("summary_nothing_new", folder.engine(run).stdout);
+}
+
+#[test]
+fn a_run_that_is_committed_does_nothing() {
+    let folder = Folder::new().with("raw/1.ndjson", ORDERS);
+    assert_eq!(folder.engine("relationalize raw curated --run-id one").code, 0);
+    let again = folder.engine("relationalize raw curated --run-id one");
+    assert_eq!(again.stdout, "run one was committed before, as number 1: nothing to do\n");
+    assert_eq!(folder.names("curated/_solder/manifests").len(), 1);
+}
+
+#[test]
+fn report_as_json() {
+    let _filters = filters();
+    let outcome = mixed().engine("relationalize raw curated --report json --key gone=id");
+    insta::assert_snapshot!("report_json", outcome.stdout);
+}
+
+/// What is on stdout is in the file of `--manifest` too, whether the run succeeds or not.
+#[test]
+fn the_report_in_a_file() {
+    let folder = mixed();
+    let run = "relationalize raw curated --report json --manifest reports/last.json";
+    let outcome = folder.engine(run);
+    assert_eq!(outcome.stdout, folder.read("reports/last.json"));
+    let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!((&report["sequence"], &report["records_read"]), (&1.into(), &4.into()));
+
+    let failed = folder.engine(&format!("{run} --error-threshold 0 --run-id failing"));
+    assert_eq!(failed.code, 65);
+    assert_eq!(failed.stdout, folder.read("reports/last.json"));
+    let report: Value = serde_json::from_str(&failed.stdout).unwrap();
+    assert_eq!((&report["exit_code"], &report["run_id"]), (&65.into(), &"failing".into()));
+    assert_eq!(report["retryable"], false);
+    assert!(report["error"].as_str().unwrap().contains("--error-threshold 0"));
+}
+
+#[test]
+fn a_report_that_cannot_be_written() {
+    let folder = Folder::new().with("raw/1.ndjson", ORDERS).with("file", "");
+    let run = "relationalize raw curated --log text --manifest file/report.json";
+    let outcome = folder.engine(run);
+    assert_eq!(outcome.code, 73);
+    assert!(outcome.stderr.contains("although the run is committed"), "{outcome:?}");
+    let failed = folder.engine(&format!("{run} --max-tables 1"));
+    assert_eq!(failed.code, 65, "the run's own error counts");
+    assert!(failed.stderr.contains("although the run failed as well"), "{failed:?}");
+}

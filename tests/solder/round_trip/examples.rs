@@ -1,0 +1,31 @@
+//! Round trips one by one: what each rule promises, and what was once lost.
+
+use rstest::rstest;
+use solder_engine::relation::Naming;
+
+use super::{Way, round_trip};
+
+fn way(naming: Naming) -> Way {
+    Way { naming, num_threads: 2, block_bytes: 8 << 20, memory_bytes: 1 << 30, ..Way::default() }
+}
+
+/// R18: what comes back, and what is left out.
+#[rstest]
+#[case(r#"{"a":1,"b":{"c":"x","d":null}}"#, r#"{"a":1,"b":{"c":"x"}}"#)]
+#[case(r#"{"a":{},"b":null}"#, "{}")]
+#[case(r#"{"a":[null,1,[],[[2]],{"b":[]},{}]}"#, r#"{"a":[null,1,[],[[2]],{"b":[]},null]}"#)]
+#[case(r#"{"a":[]}"#, r#"{"a":[]}"#)]
+#[case(r#"{"a":[1,"1",true,1.5]}"#, r#"{"a":[1,"1",true,1.5]}"#)]
+#[case(r#"{"a":1e400,"b":12345678901234567890}"#, r#"{"a":1e400,"b":12345678901234567890}"#)]
+#[case(
+    r#"{"":{"":0},"a.b":1,"a":{"b":2},"_seq":3}"#,
+    r#"{"":{"":0},"a.b":1,"a":{"b":2},"_seq":3}"#
+)]
+fn r18_records_come_back(
+    #[values(Naming::Sql, Naming::Glue)] naming: Naming,
+    #[case] record: &str,
+    #[case] expected: &str,
+) {
+    let (_, found) = round_trip(&way(naming), &[&[record]]);
+    assert_eq!(found, [expected]);
+}
