@@ -29,3 +29,17 @@ fn r18_records_come_back(
     let (_, found) = round_trip(&way(naming), &[&[record]]);
     assert_eq!(found, [expected]);
 }
+
+/// R4, R12: a column of texts keeps how they are spelled, also when its first rows were written while
+/// they all were timestamps.
+#[test]
+fn r12_texts_among_timestamps_keep_their_spelling() {
+    let way = Way { timestamps: true, block_bytes: 1, memory_bytes: 4, ..way(Naming::Sql) };
+    let lines = [
+        r#"{"a":"2024-01-02T03:04:05.000+01:00","b":["2024-01-02T03:04:05.000Z"]}"#,
+        r#"{"b":[true]}"#,
+        r#"{"a":"x"}"#,
+    ];
+    let (_, found) = round_trip(&way, &[&lines]);
+    assert_eq!(found, lines);
+}
