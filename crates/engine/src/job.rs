@@ -23,7 +23,7 @@ use crate::read::{BlockOptions, Entities, EntityInput, Origin, STDIN, StandardIn
 use crate::relation::{Layout, Table};
 use crate::report::{MapReport, Report, TableReport};
 use crate::settings::{Drift, KeyRule, Settings};
-use crate::shape::{Plan, Shape};
+use crate::shape::{Action, JsonPath, Kinds, Plan, Shape, StoredPath};
 use crate::stage::{QuarantineWriter, StagedFile, rewrite};
 
 /// Relationalizes an input into a curated place; commits all entities at once, or nothing.
@@ -186,6 +186,9 @@ impl Run<'_> {
             _ => None,
         };
         self.check_same(name, known.as_ref(), stored.is_some())?;
+        if let Some(stored) = stored.as_ref().filter(|_| appends) {
+            self.check_rules(name, stored)?;
+        }
         let num_objects = objects.len() as u64;
         self.crew.progress.begin(name, objects.iter().map(|object| object.size_bytes).sum());
         let (result, quarantine) = self.read(
@@ -246,6 +249,32 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// How the values at a path are kept cannot change under rows that stay: their columns would
+    /// go (R11).
+    fn check_rules(&self, name: &str, stored: &StoredShape) -> Result<(), Error> {
+        let mut plan = self.settings.plan(name);
+        restore(name, &stored.paths, &mut plan)?;
+        for path in &stored.paths {
+            let Ok(parsed) = path.path.parse::<JsonPath>() else { continue };
+            let given = plan.rule(plan.registry.resolve(&parsed)).action;
+            let holds_nothing = Kinds::NULL.contains(path.kinds);
+            if given == path.action || holds_nothing {
+                continue;
+            }
+            let show = |action: Option<Action>| match action {
+                Some(action) => format!("--resolve '{}={action}'", path.path),
+                None => format!("no --resolve for `{}`", path.path),
+            };
+            return Err(Error::Conflict(format!(
+                "entity `{name}` was written with {}, this run has {}; use the same, or replace the \
+                 tables with --drift reset",
+                show(path.action),
+                show(given),
+            )));
+        }
+        Ok(())
+    }
+
     fn read(
         &self,
         name: &str,
@@ -285,11 +314,7 @@ impl Run<'_> {
         };
         let make_plan = || -> Result<(Plan, Shape), Error> {
             let mut plan = settings.plan(name);
-            let paths = stored.map_or(&[][..], |stored| &stored.paths);
-            let shape = Shape::restore(paths, &mut plan).map_err(|source| Error::Manifest {
-                key: name.to_owned(),
-                source: source.into(),
-            })?;
+            let shape = restore(name, stored.map_or(&[], |stored| &stored.paths), &mut plan)?;
             Ok((plan, shape))
         };
         let make_quarantine = || {
@@ -589,6 +614,12 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// The shape that earlier runs left; `plan` learns the layout of every path.
+fn restore(name: &str, paths: &[StoredPath], plan: &mut Plan) -> Result<Shape, Error> {
+    Shape::restore(paths, plan)
+        .map_err(|source| Error::Manifest { key: name.to_owned(), source: source.into() })
 }
 
 impl ReadObject {
