@@ -159,6 +159,26 @@ pub enum Error {
         /// The other run.
         other: String,
     },
+    /// No run has committed to the place.
+    #[error("nothing is committed in `{place}`; `engine relationalize INPUT {place}` fills it")]
+    NothingCommitted {
+        /// The curated place.
+        place: String,
+    },
+    /// A rewind to before the run that replaced the tables (R20).
+    #[error(
+        "cannot rewind `{entity}` to run {to}: run {replaced} replaced its tables, and what they held before is gone; rewind to {replaced} or later, or read everything again after `engine bookmark reset {place} --table {entity}`"
+    )]
+    Replaced {
+        /// The entity.
+        entity: String,
+        /// The run asked for.
+        to: u64,
+        /// The run that replaced the tables.
+        replaced: u64,
+        /// The curated place.
+        place: String,
+    },
     /// There is no such table, run or entity.
     #[error("there is no {what} `{name}` in `{place}`{hint}")]
     Unknown {
@@ -180,6 +200,13 @@ pub enum Error {
         record: i64,
         /// What does not fit.
         problem: String,
+    },
+    /// A report cannot be put into JSON.
+    #[error("writing the report")]
+    Json {
+        /// What happened.
+        #[source]
+        source: serde_json::Error,
     },
     /// The run was told to stop.
     #[error("stopped by {0}; nothing of this run was committed")]
@@ -246,13 +273,13 @@ impl Error {
     /// The exit code, after sysexits; 75 alone says that a retry can help.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Option { .. } | Error::Conflict(_) => 64,
+            Error::Option { .. } | Error::Conflict(_) | Error::Replaced { .. } => 64,
             Error::Key { .. }
             | Error::Limit { .. }
             | Error::Threshold { .. }
             | Error::Drift(_)
             | Error::Inconsistent { .. } => 65,
-            Error::NoInput { .. } | Error::Unknown { .. } => 66,
+            Error::NoInput { .. } | Error::Unknown { .. } | Error::NothingCommitted { .. } => 66,
             Error::Place(error) => place_code(error),
             Error::Output { source, .. } | Error::Report { source, .. } => output_code(source),
             Error::Read { source, .. } => read_code(source),
@@ -264,7 +291,7 @@ impl Error {
             Error::Contended { .. } => 75,
             Error::Stopped(Signal::Interrupt) => 130,
             Error::Stopped(Signal::Terminate) => 143,
-            Error::Panicked => 70,
+            Error::Panicked | Error::Json { .. } => 70,
         }
     }
 }
@@ -299,6 +326,9 @@ fn place_code(error: &PlaceError) -> u8 {
         75
     } else if error.is_not_found() {
         66
+    } else if matches!(error, PlaceError::Connect { .. }) {
+        // What the environment says of the store.
+        78
     } else if matches!(error.kind(), FaultKind::User) {
         64
     } else {

@@ -11,19 +11,19 @@ use std::time::Instant;
 use solder_landing::{Input, Object, Place};
 
 use crate::curated::{
-    Bookmark, Curated, DataFile, Entity, FORMAT, Manifest, Publication, ReadObject, RunRecord,
-    StoredShape,
+    Bookmark, Curated, DataFile, Entity, Manifest, Publication, ReadObject, StoredShape,
 };
 use crate::drift::{changes, choices};
 use crate::error::Error;
 use crate::pause::pause_at;
 use crate::pipeline::{Crew, EntityResult, EntityTask, relationalize_entity};
+use crate::pool::on_deep_stack;
 use crate::progress::Event;
 use crate::read::{BlockOptions, Entities, EntityInput, Origin, STDIN, StandardInput, group};
 use crate::relation::{Layout, Table};
 use crate::report::{MapReport, Report, TableReport};
 use crate::settings::{Drift, KeyRule, Settings};
-use crate::shape::{Plan, Shape};
+use crate::shape::{Action, JsonPath, Kinds, Plan, Shape, StoredPath};
 use crate::stage::{QuarantineWriter, StagedFile, rewrite};
 
 /// Relationalizes an input into a curated place; commits all entities at once, or nothing.
@@ -32,12 +32,24 @@ use crate::stage::{QuarantineWriter, StagedFile, rewrite};
 ///
 /// Anything that keeps the run from its end; then the place is as it was.
 pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> {
+    // Shapes are as deep as records, and so is what walks over them.
+    on_deep_stack(|| relationalize_here(settings, crew))
+}
+
+fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error> {
     let began = Instant::now();
     // What cannot be understood is said before anything is looked up.
     let input = InputObjects::parse(settings)?;
     let curated = Curated::open(crew.io.clone(), &settings.output)?;
     let before = curated.latest()?;
     if let Some(run) = before.runs.iter().find(|run| run.run_id == settings.run_id) {
+        if let Some(rewind) = before.rewound_by(run) {
+            return Err(Error::Conflict(format!(
+                "run `{}` was committed, and taken back by the rewind `{}`; read its objects again \
+                 under another --run-id",
+                run.run_id, rewind.run_id
+            )));
+        }
         // The same run again changes nothing.
         return Ok(Report {
             run_id: run.run_id.clone(),
@@ -57,7 +69,7 @@ pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> 
         settings,
         crew,
         staging: curated.staging(&settings.run_id)?,
-        manifest: next_manifest(&before, settings, "relationalize"),
+        manifest: before.next(&settings.run_id, &settings.started_at, "relationalize"),
         before: &before,
         curated: &curated,
         publications: Vec::new(),
@@ -107,30 +119,19 @@ impl InputObjects {
         match self {
             InputObjects::Stdin => {
                 let objects = vec![StandardInput::object()];
-                let grouped = group(objects, table.or(Some("stdin")), STDIN, true);
+                let grouped = group(objects, table.or(Some("stdin")), STDIN, settings.naming, true);
                 Ok((Origin::Stdin(Arc::default()), grouped))
             }
             InputObjects::Listed(input) => {
                 let listing = crew.io.wait(input.objects())?;
                 let name = settings.input_name();
-                let mut grouped = group(listing.objects, table, &name, listing.is_one_object);
+                let mut grouped =
+                    group(listing.objects, table, &name, settings.naming, listing.is_one_object);
                 grouped.num_ignored += listing.hidden;
                 Ok((Origin::Place(listing.base), grouped))
             }
         }
     }
-}
-
-fn next_manifest(before: &Manifest, settings: &Settings, command: &str) -> Manifest {
-    let sequence = before.sequence + 1;
-    let mut manifest = Manifest { format: FORMAT, sequence, ..before.clone() };
-    manifest.runs.push(RunRecord {
-        sequence,
-        run_id: settings.run_id.clone(),
-        committed_at: settings.started_at.clone(),
-        command: command.to_owned(),
-    });
-    manifest
 }
 
 /// A run on its way to its commit.
@@ -145,8 +146,8 @@ struct Run<'a> {
     report: Report,
     /// Files to be brought to the final schema of their table.
     finishing: Vec<Finishing>,
-    /// Quarantine files, staged.
-    quarantine: Vec<(String, u64, u64)>,
+    /// Quarantine files, staged, with their entity.
+    quarantine: Vec<(String, (String, u64, u64))>,
 }
 
 /// A file that is narrower than its table.
@@ -157,6 +158,8 @@ struct Finishing {
     to: (String, Table),
     /// Entity, table and place in its list of files.
     at: (String, String, usize),
+    /// Rows of the file.
+    num_rows: u64,
 }
 
 impl Run<'_> {
@@ -183,6 +186,9 @@ impl Run<'_> {
             _ => None,
         };
         self.check_same(name, known.as_ref(), stored.is_some())?;
+        if let Some(stored) = stored.as_ref().filter(|_| appends) {
+            self.check_rules(name, stored)?;
+        }
         let num_objects = objects.len() as u64;
         self.crew.progress.begin(name, objects.iter().map(|object| object.size_bytes).sum());
         let (result, quarantine) = self.read(
@@ -193,7 +199,7 @@ impl Run<'_> {
             stored.as_ref(),
         )?;
         if let Some(file) = quarantine.finish()? {
-            self.quarantine.push(file);
+            self.quarantine.push((name.to_owned(), file));
         }
         self.report.objects_read += num_objects;
         self.report_result(name, &result, stored.as_ref())?;
@@ -243,6 +249,32 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// How the values at a path are kept cannot change under rows that stay: their columns would
+    /// go (R11).
+    fn check_rules(&self, name: &str, stored: &StoredShape) -> Result<(), Error> {
+        let mut plan = self.settings.plan(name);
+        restore(name, &stored.paths, &mut plan)?;
+        for path in &stored.paths {
+            let Ok(parsed) = path.path.parse::<JsonPath>() else { continue };
+            let given = plan.rule(plan.registry.resolve(&parsed)).action;
+            let holds_nothing = Kinds::NULL.contains(path.kinds);
+            if given == path.action || holds_nothing {
+                continue;
+            }
+            let show = |action: Option<Action>| match action {
+                Some(action) => format!("--resolve '{}={action}'", path.path),
+                None => format!("no --resolve for `{}`", path.path),
+            };
+            return Err(Error::Conflict(format!(
+                "entity `{name}` was written with {}, this run has {}; use the same, or replace the \
+                 tables with --drift reset",
+                show(path.action),
+                show(given),
+            )));
+        }
+        Ok(())
+    }
+
     fn read(
         &self,
         name: &str,
@@ -282,11 +314,7 @@ impl Run<'_> {
         };
         let make_plan = || -> Result<(Plan, Shape), Error> {
             let mut plan = settings.plan(name);
-            let paths = stored.map_or(&[][..], |stored| &stored.paths);
-            let shape = Shape::restore(paths, &mut plan).map_err(|source| Error::Manifest {
-                key: name.to_owned(),
-                source: source.into(),
-            })?;
+            let shape = restore(name, stored.map_or(&[], |stored| &stored.paths), &mut plan)?;
             Ok((plan, shape))
         };
         let make_quarantine = || {
@@ -406,6 +434,7 @@ impl Run<'_> {
                     from: (self.curated.place().clone(), file.key.clone(), old.clone()),
                     to: (staged.clone(), table.clone()),
                     at: (name.to_owned(), table.name.clone(), files.len()),
+                    num_rows: file.num_rows,
                 });
                 self.publications.push(Publication { staged, key: key.clone() });
                 files.push(DataFile { key, ..file.clone() });
@@ -442,11 +471,18 @@ impl Run<'_> {
                 from: (self.staging.clone(), staged, file.layout.clone()),
                 to: (finished.clone(), table.clone()),
                 at: (name.to_owned(), table.name.clone(), at),
+                num_rows: file.num_rows,
             });
             staged = finished;
         }
         self.publications.push(Publication { staged, key: key.clone() });
-        DataFile { key, num_rows: file.num_rows, size_bytes: file.size_bytes, sequence }
+        DataFile {
+            key,
+            num_rows: file.num_rows,
+            size_bytes: file.size_bytes,
+            sequence,
+            entity: None,
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is a part of the entity's new record")]
@@ -532,18 +568,24 @@ impl Run<'_> {
         pause_at("before-finishing");
         self.crew.stop.check()?;
         self.finish_files()?;
-        for (number, (staged, num_rows, size_bytes)) in self.quarantine.drain(..).enumerate() {
+        for (number, (name, file)) in self.quarantine.drain(..).enumerate() {
+            let (staged, num_rows, size_bytes) = file;
             let key = format!("_quarantine/{}-{number}.parquet", self.settings.run_id);
             self.publications.push(Publication { staged, key: key.clone() });
             let sequence = self.manifest.sequence;
-            self.manifest.quarantine.push(DataFile { key, num_rows, size_bytes, sequence });
+            let entity = Some(name);
+            let file = DataFile { key, num_rows, size_bytes, sequence, entity };
+            self.manifest.quarantine.push(file);
         }
         self.crew.stop.check()?;
         let is_new = self.manifest.entities.values().any(|e| e.sequence == self.manifest.sequence);
         if is_new {
             // Quarantine of tables that were replaced went with them.
-            let oldest = self.manifest.entities.values().map(|entity| entity.replaced).min();
-            self.manifest.quarantine.retain(|file| oldest.is_none_or(|old| file.sequence >= old));
+            let Manifest { entities, quarantine, .. } = &mut self.manifest;
+            quarantine.retain(|file| {
+                let entity = file.entity.as_ref().and_then(|name| entities.get(name));
+                entity.is_none_or(|entity| file.sequence >= entity.replaced)
+            });
             let num_files = self.publications.len();
             self.crew.progress.event(Event::Committing { num_files });
             self.curated.commit(self.before, &self.manifest, &self.publications)?;
@@ -566,8 +608,10 @@ impl Run<'_> {
                 let stop = self.crew.stop.clone();
                 let (from_place, from_key, from) = finishing.from.clone();
                 let (to_key, to) = finishing.to.clone();
+                let num_rows = finishing.num_rows;
                 move || {
-                    rewrite(&io, &stop, (&from_place, &from_key, &from), (&staging, &to_key, &to))
+                    let (from, to) = ((&from_place, &*from_key, &from), (&staging, &*to_key, &to));
+                    rewrite(&io, &stop, from, to, num_rows)
                 }
             })
             .collect();
@@ -583,6 +627,12 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// The shape that earlier runs left; `plan` learns the layout of every path.
+fn restore(name: &str, paths: &[StoredPath], plan: &mut Plan) -> Result<Shape, Error> {
+    Shape::restore(paths, plan)
+        .map_err(|source| Error::Manifest { key: name.to_owned(), source: source.into() })
 }
 
 impl ReadObject {

@@ -6,7 +6,7 @@
 //!               of records           seen        their names   files      commits them
 //! ```
 //!
-//! `job` knows the whole way of a run, `pipeline` that of one entity. The program `engine` is a thin
+//! `nest` goes the way back, from tables to records. `job` knows the whole way of a run, `pipeline` that of one entity. The program `engine` is a thin
 //! layer over [`relationalize`].
 
 pub mod curated;
@@ -14,21 +14,25 @@ mod drift;
 pub mod error;
 mod io;
 mod job;
+mod nest;
 mod pause;
 mod pipeline;
 mod pool;
 pub mod progress;
 pub mod read;
+pub mod readable;
 pub mod relation;
 pub mod report;
 mod settings;
 pub mod shape;
 pub mod shred;
 mod stage;
+pub mod tables;
 
 pub use error::Error;
 pub use io::Io;
 pub use job::relationalize;
+pub use nest::{nest, nest_to};
 pub use pipeline::{Crew, Stop};
 pub use pool::Pool;
 pub use settings::{Drift, KeyRule, Settings, Threshold, ThresholdError, new_run_id};

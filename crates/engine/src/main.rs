@@ -21,7 +21,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use clap::{CommandFactory, Parser};
 use serde_json::{Value, json};
-use solder_engine::{Crew, Error, Io, Pool, Stop, new_run_id, relationalize};
+use solder_engine::curated::Curated;
+use solder_engine::readable::count;
+use solder_engine::{Crew, Error, Io, Pool, Stop, nest, nest_to, new_run_id, relationalize};
 
 use cli::{Cli, Command, Destination, Relationalize, ReportFormat};
 use console::Console;
@@ -52,13 +54,19 @@ const EXIT_USAGE: u8 = 64;
 fn run(command: Command, console: &Arc<Console>) -> Result<(), Error> {
     match command {
         Command::Relationalize(args) => run_relationalize(*args, console),
+        Command::Nest(args) => run_nest(&args, console),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "engine", &mut script);
-            to_stdout(&script);
-            Ok(())
+            to_stdout(&script)
         }
+        Command::Tables(args) => to_stdout(args.run(&curated(&args.place)?)?.as_bytes()),
+        Command::Bookmark(args) => to_stdout(args.run(&curated(args.place())?)?.as_bytes()),
     }
+}
+
+fn curated(place: &str) -> Result<Curated, Error> {
+    Curated::open(Arc::new(Io::start().map_err(no_threads)?), place)
 }
 
 fn run_relationalize(mut args: Relationalize, console: &Arc<Console>) -> Result<(), Error> {
@@ -80,10 +88,10 @@ fn run_relationalize(mut args: Relationalize, console: &Arc<Console>) -> Result<
     };
     let json = format!("{json:#}\n");
     match (args.reporting.report, &outcome) {
-        (ReportFormat::Json, _) => to_stdout(json.as_bytes()),
+        (ReportFormat::Json, _) => to_stdout(json.as_bytes())?,
         (ReportFormat::Text, Ok((settings, report))) => {
             let has_threshold = settings.error_threshold.is_some();
-            to_stdout(output::summary(report, &settings.output, has_threshold).as_bytes());
+            to_stdout(output::summary(report, &settings.output, has_threshold).as_bytes())?;
         }
         (ReportFormat::Text, Err(_)) => {}
     }
@@ -99,6 +107,22 @@ fn run_relationalize(mut args: Relationalize, console: &Arc<Console>) -> Result<
             console.warn(&unwritten);
             Err(error)
         }
+    }
+}
+
+/// Rebuilds the records of a root table, on stdout or in a file.
+fn run_nest(args: &cli::Nest, console: &Arc<Console>) -> Result<(), Error> {
+    let crew = crew(1, console)?;
+    if let Some(to) = &args.to {
+        let num_records = nest_to(&args.curated, &args.table, &crew, to)?;
+        return to_stdout(format!("{} in {to}\n", count(num_records, "record")).as_bytes());
+    }
+    match nest(&args.curated, &args.table, &crew, "standard output", &mut std::io::stdout()) {
+        // Who reads has seen enough.
+        Err(Error::Write { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => {
+            Ok(())
+        }
+        result => result.map(drop),
     }
 }
 
@@ -131,8 +155,13 @@ fn no_threads(source: std::io::Error) -> Error {
     Error::Read { object: "the system's threads".to_owned(), source }
 }
 
-/// A reader that went away, such as `head`, is no error.
-fn to_stdout(bytes: &[u8]) {
+/// Prints to stdout. A reader may have seen enough before the end, as `head` has.
+fn to_stdout(bytes: &[u8]) -> Result<(), Error> {
     let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::Write { key: "standard output".to_owned(), source: error })
+        }
+        _ => Ok(()),
+    }
 }

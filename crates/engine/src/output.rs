@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 use solder_engine::Error;
+use solder_engine::readable::{count, size, thousands};
 use solder_engine::report::{Choice, MapReport, Report, TableReport};
 
 /// An error for machines: `error`, `exit_code`, `retryable`, `causes`, `help`.
@@ -53,13 +54,13 @@ fn read_line(report: &Report) -> String {
         let seconds = report.duration_ms as f64 / 1000.0;
         format!(
             "{} from {} ({}) in {seconds:.2} s",
-            counted(report.records_read, "record"),
-            counted(report.objects_read, "object"),
+            count(report.records_read, "record"),
+            count(report.objects_read, "object"),
             size(report.bytes_read),
         )
     };
     if report.objects_skipped > 0 {
-        let _ = write!(text, "; {} read before", counted(report.objects_skipped, "object"));
+        let _ = write!(text, "; {} read before", count(report.objects_skipped, "object"));
     }
     let _ = writeln!(text, "; run {}", report.run_id);
     text
@@ -69,7 +70,7 @@ fn quarantine_lines(report: &Report, output: &str, has_threshold: bool) -> Strin
     let tolerated = if has_threshold { "" } else { ", any number being tolerated" };
     format!(
         "{} set aside in {}/_quarantine/{tolerated}; the first: {}\n",
-        counted(report.records_quarantined, "bad record"),
+        count(report.records_quarantined, "bad record"),
         output.trim_end_matches('/'),
         report.first_quarantined.as_deref().unwrap_or_default(),
     )
@@ -97,7 +98,7 @@ fn remarks(report: &Report) -> Vec<String> {
         let changed = report.objects_changed.len() as u64;
         lines.push(format!(
             "{} changed since the last run and came in once more; rows of before stay",
-            counted(changed, "object")
+            count(changed, "object")
         ));
     }
     let counts = &report.counts;
@@ -110,11 +111,11 @@ fn remarks(report: &Report) -> Vec<String> {
     ];
     for (number, what, became) in counted_things {
         if number > 0 {
-            lines.push(format!("{}: {became}", counted(number, what)));
+            lines.push(format!("{}: {became}", count(number, what)));
         }
     }
     if report.objects_ignored > 0 {
-        let ignored = counted(report.objects_ignored, "other file");
+        let ignored = count(report.objects_ignored, "other file");
         lines.push(format!("{ignored} in the input left alone"));
     }
     lines
@@ -198,43 +199,6 @@ fn aligned(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// A number of things: `1 record`, `1,204 records`.
-pub(crate) fn counted(number: u64, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", thousands(number))
-}
-
-/// A number with its digits in groups.
-pub(crate) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A number of bytes for people.
-pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64;
-    let mut unit = "";
-    for next in UNITS {
-        if value < 1000.0 {
-            break;
-        }
-        value /= 1000.0;
-        unit = next;
-    }
-    format!("{value:.1} {unit}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,12 +223,7 @@ mod tests {
 
     #[test]
     fn numbers_for_people() {
-        assert_eq!(thousands(0), "0");
-        assert_eq!(thousands(999), "999");
-        assert_eq!(thousands(1_234_567), "1,234,567");
-        assert_eq!(counted(1, "record"), "1 record");
-        assert_eq!(counted(0, "record"), "0 records");
-        assert_eq!(size(999), "999 B");
-        assert_eq!(size(1_500_000), "1.5 MB");
+        assert_eq!(count(1, "record"), "1 record");
+        assert_eq!(count(0, "record"), "0 records");
     }
 }

@@ -9,7 +9,7 @@
 //! Blocks are shredded in any order and collected in the order of the input, so that nothing in the
 //! result depends on threads (R4).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,8 +23,8 @@ use crate::pause::pause_at;
 use crate::pool::Pool;
 use crate::progress::{Event, Progress, Taken};
 use crate::read::{Block, BlockOptions, Blocks, Origin, Sources};
-use crate::relation::{Layout, LayoutOptions, Naming, layout};
-use crate::shape::{KnownPath, Maps, PathId, Plan, Shape, find_maps};
+use crate::relation::{Column, Layout, LayoutOptions, Naming, Role, check_key, layout};
+use crate::shape::{ColumnType, JsonPath, KnownPath, Maps, PathId, Plan, Shape, find_maps};
 use crate::shred::{ColumnData, Counts, Shredded, Shredder};
 use crate::stage::{QuarantineWriter, StageLimits, StagedFile, Stager};
 
@@ -127,7 +127,9 @@ pub struct EntityResult {
     pub maps: Maps,
 }
 
-/// Reads an entity; twice when its maps are found only at the end (R10).
+/// Reads an entity; again when its maps are found only at the end (R10), or a string that is no
+/// timestamp after files with timestamps were written (R12): what is in the tables does not depend on
+/// when it came (R4).
 ///
 /// `make_plan` gives the plan and the shape of earlier runs, afresh for every reading.
 ///
@@ -141,12 +143,14 @@ pub fn relationalize_entity(
     make_quarantine: &dyn Fn() -> QuarantineWriter,
 ) -> Result<(EntityResult, QuarantineWriter), Error> {
     let mut maps = Maps::default();
+    let mut texts = BTreeSet::new();
     loop {
         let (mut plan, shape) = make_plan()?;
         for path in &maps.found {
             let id = plan.registry.resolve(path);
             plan.known.insert(id, KnownPath { is_map: true, ..KnownPath::default() });
         }
+        plan.texts = texts.iter().map(|path| plan.registry.resolve(path)).collect();
         let mut quarantine = make_quarantine();
         let mut collector = Collector::new(task, crew, Arc::new(plan), shape);
         let num_bytes = read_all(task, crew, &mut collector, &mut quarantine)?;
@@ -163,6 +167,11 @@ pub fn relationalize_entity(
             maps.found.dedup();
             let paths: Vec<String> = maps.found.iter().map(ToString::to_string).collect();
             crew.progress.event(Event::Again { entity: task.name, paths: &paths });
+            continue;
+        }
+        let num_texts = texts.len();
+        texts.extend(collector.lost_timestamps()?);
+        if texts.len() > num_texts {
             continue;
         }
         maps.committed = found.committed;
@@ -343,6 +352,7 @@ struct Collector<'a> {
     next_record: u64,
     num_records: u64,
     num_rejected: u64,
+    num_without_key: u64,
     first_reject: Option<String>,
     rows: HashMap<PathId, u64>,
     counts: Counts,
@@ -374,6 +384,7 @@ impl<'a> Collector<'a> {
             next_record: task.first_record,
             num_records: 0,
             num_rejected: 0,
+            num_without_key: 0,
             first_reject: None,
             rows: HashMap::new(),
             counts: Counts::default(),
@@ -386,6 +397,7 @@ impl<'a> Collector<'a> {
         }
         self.counts += shredded.counts;
         self.num_rejected += shredded.rejects.len() as u64;
+        self.num_without_key += shredded.num_without_key;
         for reject in shredded.rejects {
             let object = self.task.objects.get(reject.object as usize);
             let key = object.map_or("", |object| object.key.as_str());
@@ -404,7 +416,10 @@ impl<'a> Collector<'a> {
             return Ok(());
         }
         // Join keys count the arrays of a path; a child's rows count from the same base.
-        let bases = self.joins.clone();
+        let bases = match self.task.naming {
+            Naming::Glue => self.joins.clone(),
+            Naming::Sql => HashMap::new(),
+        };
         for mut table in shredded.tables {
             table.first_record = first_record;
             *self.rows.entry(table.table).or_default() += u64::from(table.num_rows);
@@ -452,7 +467,7 @@ impl<'a> Collector<'a> {
                 found: layout.tables.len(),
                 limit: max_tables,
                 option: "--max-tables",
-                hint: String::new(),
+                hint: most_members(&self.shape, &self.plan),
             });
         }
         let wide = layout.tables.iter().find(|table| table.columns.len() > max_columns)?;
@@ -477,7 +492,38 @@ impl<'a> Collector<'a> {
             .map_err(|source| Error::Key { entity: self.task.name.to_owned(), source })
     }
 
+    /// The paths of columns that are timestamps in a file of this run, and are none any more. The
+    /// strings that they were made of are gone with the spelling of their offsets and fractions.
+    fn lost_timestamps(&self) -> Result<Vec<JsonPath>, Error> {
+        let is_timestamp = |column: &Column| column.column_type == ColumnType::Timestamp;
+        if !self.stager.written().any(|table| table.columns.iter().any(is_timestamp)) {
+            return Ok(Vec::new());
+        }
+        let layout = self.layout()?;
+        let mut lost = Vec::new();
+        for old in self.stager.written() {
+            let Some(table) = layout.tables.iter().find(|table| table.path == old.path) else {
+                continue;
+            };
+            for column in old.columns.iter().filter(|column| is_timestamp(column)) {
+                let same = |now: &&Column| now.role == column.role && now.path == column.path;
+                let now = table.columns.iter().find(same);
+                if now.is_some_and(|now| !is_timestamp(now))
+                    && let Ok(path) = column.path.parse::<JsonPath>()
+                {
+                    lost.push(if column.role == Role::List { path.element() } else { path });
+                }
+            }
+        }
+        Ok(lost)
+    }
+
     fn finish(self, num_bytes: u64, maps: Maps) -> Result<EntityResult, Error> {
+        let key_error = |source| Error::Key { entity: self.task.name.to_owned(), source };
+        if self.num_records == 0 && self.num_without_key > 0 {
+            // All went to quarantine for a key that was never seen: the option is wrong, not the data.
+            check_key(&self.shape, &self.plan).map_err(key_error)?;
+        }
         let layout = self.layout()?;
         if let Some(error) = self.excess(&layout) {
             return Err(error);

@@ -6,6 +6,8 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, select_biased, unbounded};
 
+use crate::error::Error;
+
 type Task = Box<dyn FnOnce() + Send>;
 
 /// A fixed number of threads that run tasks.
@@ -76,6 +78,21 @@ impl Pool {
         }
         results
     }
+}
+
+/// Runs `work` on a thread with room for records as deep as `--max-depth` allows.
+///
+/// # Errors
+///
+/// The work's own, or [`Error::Panicked`].
+pub fn on_deep_stack<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("run".to_owned()).stack_size(STACK_BYTES);
+        match thread.spawn_scoped(scope, work) {
+            Ok(running) => running.join().unwrap_or(Err(Error::Panicked)),
+            Err(source) => Err(Error::Read { object: "the system's threads".to_owned(), source }),
+        }
+    })
 }
 
 fn run(urgent: &Receiver<Task>, normal: &Receiver<Task>) {

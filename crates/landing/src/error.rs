@@ -126,6 +126,13 @@ pub enum PlaceError {
         size_bytes: u64,
     },
 
+    /// An object is not the one any more that was listed.
+    #[error("reading `{address}`: it was written anew since it was listed")]
+    Replaced {
+        /// Place and key.
+        address: String,
+    },
+
     /// The local disk refused.
     #[error("{action} `{address}`")]
     Disk {
@@ -223,6 +230,7 @@ impl PlaceError {
             Self::Connect { .. }
             | Self::CreateUnsupported { .. }
             | Self::CreateContended { .. }
+            | Self::Replaced { .. }
             | Self::Disk { .. }
             | Self::Store { .. } => FaultKind::External,
         }
@@ -230,10 +238,10 @@ impl PlaceError {
 
     /// Whether the same call may succeed later, with nothing changed by hand.
     ///
-    /// The client of a store has already retried for minutes when this says so.
+    /// The client of a store has already retried for half a minute when this says so.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::CreateContended { .. } => true,
+            Self::CreateContended { .. } | Self::Replaced { .. } => true,
             Self::Disk { source, .. } => is_passing(source.kind()),
             Self::Store { source, .. } => !self.is_permission_denied() && is_store_passing(source),
             _ => false,
@@ -274,6 +282,10 @@ impl PlaceError {
     pub(crate) fn store(action: Action, address: String, source: object_store::Error) -> Self {
         match source {
             object_store::Error::NotFound { .. } => {
+                Self::NotFound { action, address, source: source.into() }
+            }
+            // Listings give no error of their own for a bucket that is not there.
+            object_store::Error::Generic { .. } if has_status(&source.to_string(), "404") => {
                 Self::NotFound { action, address, source: source.into() }
             }
             _ => Self::Store { action, address, source: Box::new(source) },
@@ -334,7 +346,7 @@ fn is_store_passing(error: &object_store::Error) -> bool {
 
 /// Whether a store's error, which the client does not mark as one of credentials, is one all the same.
 ///
-/// Without credentials in the environment the client asks the machine for them, and on a laptop nothing
+/// Listings give no error of their own for a refusal. Without credentials in the environment the client asks the machine for them, and on a laptop nothing
 /// answers: that looks like a network at fault, but no retry helps. S3 answers 400 to an expired token.
 fn lacks_credentials(message: &str) -> bool {
     const MACHINE_CREDENTIALS: [&str; 5] = [
@@ -345,12 +357,23 @@ fn lacks_credentials(message: &str) -> bool {
         "/metadata.google.internal",
     ];
     let asks_machine = MACHINE_CREDENTIALS.iter().any(|path| message.contains(path));
-    (asks_machine && !is_passing_status(message)) || message.contains("<Code>ExpiredToken</Code>")
+    (asks_machine && !is_passing_status(message))
+        || ["401", "403"].iter().any(|status| has_status(message, status))
+        || message.contains("<Code>ExpiredToken</Code>")
+}
+
+/// Whether a response had this status.
+fn has_status(message: &str, status: &str) -> bool {
+    status_of(message).is_some_and(|found| found.starts_with(status))
 }
 
 /// The client keeps the type that holds a response's status to itself; only its text is to be had.
+fn status_of(message: &str) -> Option<&str> {
+    message.split_once("non-2xx status code: ").map(|(_, status)| status)
+}
+
 fn is_passing_status(message: &str) -> bool {
-    let Some((_, status)) = message.split_once("non-2xx status code: ") else {
+    let Some(status) = status_of(message) else {
         // An error inside a 200 response: the client gives up only after retrying it.
         return message.contains("Server returned error response: ");
     };
@@ -406,6 +429,18 @@ mod tests {
     #[case::bad_request(
         store("Server returned non-2xx status code: 400 Bad Request: 503"),
         "final"
+    )]
+    #[case::list_without_bucket(
+        store(
+            "GET http://x/b?list-type=2 - Server returned non-2xx status code: 404 Not Found: x"
+        ),
+        "not found"
+    )]
+    #[case::list_refused(
+        store(
+            "GET http://x/b?list-type=2 - Server returned non-2xx status code: 403 Forbidden: x"
+        ),
+        "denied"
     )]
     #[case::error_in_200(store("Server returned error response: SlowDown"), "retryable")]
     #[case::store_denied(denied(), "denied")]

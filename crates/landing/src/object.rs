@@ -19,6 +19,19 @@ pub struct Object {
 }
 
 impl Object {
+    /// Whether the object `now` is another one than this, which was listed under the same key before.
+    ///
+    /// Stores spell one fingerprint in several ways (listings quote it or do not), so that another one
+    /// counts only where the size or the time, in whole seconds as headers give it, is another as well.
+    pub fn is_replaced_by(&self, now: &Self) -> bool {
+        const SECOND_US: i64 = 1_000_000;
+        let seconds = |object: &Self| object.modified_us.map(|us| us.div_euclid(SECOND_US));
+        let fingerprint =
+            |object: &Self| object.etag.as_ref().map(|tag| tag.trim_matches('"').to_owned());
+        let is_newer = seconds(self).zip(seconds(now)).is_some_and(|(then, now)| now > then + 1);
+        self.size_bytes != now.size_bytes || (is_newer && fingerprint(self) != fingerprint(now))
+    }
+
     /// The object that a store's metadata describe, under a key of our own.
     pub(crate) fn from_store(key: String, meta: object_store::ObjectMeta) -> Self {
         Self {
@@ -51,8 +64,24 @@ pub(crate) fn is_hidden(key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_hidden;
+    use super::{Object, is_hidden};
     use rstest::rstest;
+
+    fn object(size_bytes: u64, modified_us: i64, etag: &str) -> Object {
+        let (modified_us, etag) = (Some(modified_us), Some(etag.to_owned()));
+        Object { key: "a.json".to_owned(), size_bytes, modified_us, etag }
+    }
+
+    #[rstest]
+    #[case::same(object(9, 5_250_000, "\"a\""), false)]
+    #[case::spelled_otherwise(object(9, 5_000_000, "a"), false)]
+    #[case::rounded_up(object(9, 6_000_000, "b"), false)]
+    #[case::touched(object(9, 60_000_000, "\"a\""), false)]
+    #[case::written_again(object(9, 60_000_000, "\"b\""), true)]
+    #[case::longer(object(10, 5_250_000, "\"a\""), true)]
+    fn an_object_that_was_replaced_shows(#[case] now: Object, #[case] replaced: bool) {
+        assert_eq!(object(9, 5_250_000, "\"a\"").is_replaced_by(&now), replaced);
+    }
 
     #[rstest]
     #[case::plain("orders/a.json", false)]

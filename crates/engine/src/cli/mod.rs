@@ -1,13 +1,19 @@
 //! The command line: one file per command.
 
+mod bookmark;
+mod nest;
 mod relationalize;
 mod reporting;
+mod tables;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+pub(crate) use bookmark::Bookmark;
+pub(crate) use nest::Nest;
 pub(crate) use relationalize::Relationalize;
 pub(crate) use reporting::{Destination, ReportFormat};
+pub(crate) use tables::Tables;
 
 use crate::console::LogFormat;
 
@@ -33,9 +39,20 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Relationalize(Box<Relationalize>),
+    Nest(Nest),
+    Tables(Tables),
+    Bookmark(Bookmark),
     /// Write a script that completes this program's commands in a shell
     Completions {
         /// The shell
         shell: Shell,
     },
+}
+
+/// A report as JSON, for programs.
+fn json(report: &impl serde::Serialize) -> Result<String, solder_engine::Error> {
+    match serde_json::to_string_pretty(report) {
+        Ok(text) => Ok(text + "\n"),
+        Err(source) => Err(solder_engine::Error::Json { source }),
+    }
 }

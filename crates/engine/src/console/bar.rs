@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use solder_engine::Error;
 use solder_engine::progress::{Event, Taken};
-
-use crate::output::{counted, size, thousands};
+use solder_engine::readable::{count, size, thousands};
 
 /// A bar that is drawn only where stderr is a terminal.
 pub(crate) struct Bar {
@@ -87,7 +86,7 @@ impl Bar {
     fn stage(&self, what: &str, num_files: usize) {
         self.bar.reset();
         self.style(STAGE);
-        self.bar.set_message(format!("{what} {}", counted(num_files as u64, "file")));
+        self.bar.set_message(format!("{what} {}", count(num_files as u64, "file")));
     }
 
     pub(crate) fn end(&self) {
@@ -107,7 +106,7 @@ fn taken_text(taken: Taken, seconds: f64) -> String {
         0 => String::new(),
         number => format!(", {} set aside", thousands(number)),
     };
-    let records = counted(taken.records, "record");
+    let records = count(taken.records, "record");
     format!("{records}{bad}, {}, {}/s", size(taken.bytes), size(rate as u64))
 }
 

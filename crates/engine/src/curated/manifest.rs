@@ -25,6 +25,31 @@ pub struct Manifest {
     pub quarantine: Vec<DataFile>,
 }
 
+impl Manifest {
+    /// The manifest that a run which changes nothing would commit after this one.
+    pub(crate) fn next(&self, run_id: &str, committed_at: &str, command: &str) -> Manifest {
+        let sequence = self.sequence + 1;
+        let mut manifest = Manifest { format: FORMAT, sequence, ..self.clone() };
+        manifest.runs.push(RunRecord {
+            sequence,
+            run_id: run_id.to_owned(),
+            committed_at: committed_at.to_owned(),
+            command: command.to_owned(),
+            rewound_to: None,
+            entities: Vec::new(),
+        });
+        manifest
+    }
+
+    /// The rewind that took a run back, for all entities or for some (R20).
+    pub(crate) fn rewound_by(&self, run: &RunRecord) -> Option<&RunRecord> {
+        let takes_back = |later: &&RunRecord| {
+            later.sequence > run.sequence && later.rewound_to.is_some_and(|to| to < run.sequence)
+        };
+        self.runs.iter().find(takes_back)
+    }
+}
+
 /// A committed run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -36,6 +61,12 @@ pub struct RunRecord {
     pub committed_at: String,
     /// What it did: `relationalize`, `bookmark reset`, `bookmark rewind`.
     pub command: String,
+    /// The run that a rewind went back to: those between it and this one were taken back (R20).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewound_to: Option<u64>,
+    /// The entities whose bookmark a reset or a rewind changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entities: Vec<String>,
 }
 
 /// One entity: a root table and what hangs below it.
@@ -74,6 +105,9 @@ pub struct DataFile {
     pub size_bytes: u64,
     /// The run whose records it holds.
     pub sequence: u64,
+    /// The entity whose records it holds; said of quarantine files, which are of no table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<String>,
 }
 
 /// Shape and layout of an entity, in a file of its own.

@@ -1,4 +1,6 @@
 //! The place `curated/`.
+pub mod bookmark;
+mod bookmark_text;
 mod manifest;
 mod store;
 

@@ -30,7 +30,7 @@ use crate::pause::pause_at;
 
 use super::manifest::{Bookmark, Entity, FORMAT, Manifest, StoredShape};
 
-/// Requests under way at one time while files are moved or removed.
+/// Objects of a store that are copied at one time.
 const MAX_REQUESTS: usize = 16;
 /// A run in a store says this often that it is alive,
 const HEARTBEAT_SECONDS: u64 = 60;
@@ -77,6 +77,11 @@ impl Curated {
         &self.place
     }
 
+    /// The bridge to the place's store.
+    pub(crate) fn io(&self) -> &Arc<Io> {
+        &self.io
+    }
+
     /// Where a run puts its files before it commits.
     pub fn staging(&self, run_id: &str) -> Result<Place, Error> {
         Ok(self.place.folder(&format!("_solder/staging/{run_id}"))?)
@@ -88,10 +93,7 @@ impl Curated {
     ///
     /// The place cannot be read, or the manifest is damaged or from a newer version.
     pub fn latest(&self) -> Result<Manifest, Error> {
-        let manifests = match self.io.wait(self.place.list_from("_solder/manifests")) {
-            Err(error) if error.is_not_found() => Vec::new(),
-            listed => listed?,
-        };
+        let manifests = self.io.wait(self.place.list_from("_solder/manifests"))?;
         let Some(last) = manifests.iter().rfind(|object| object.key.ends_with(".json")) else {
             return Ok(Manifest { format: FORMAT, ..Manifest::default() });
         };
@@ -101,6 +103,15 @@ impl Curated {
             return Err(Error::Newer { key, format: manifest.format, known: FORMAT });
         }
         Ok(manifest)
+    }
+
+    /// The state after commit `sequence`.
+    ///
+    /// # Errors
+    ///
+    /// The place cannot be read, or has no such commit.
+    pub(crate) fn manifest(&self, sequence: u64) -> Result<Manifest, Error> {
+        self.read_json(&manifest_key(sequence))
     }
 
     /// Shape and tables of an entity.
@@ -235,7 +246,7 @@ impl Curated {
         pause_at("before-publish");
         self.publish(&staging, publications)?;
         pause_at("before-manifest");
-        let key = format!("_solder/manifests/{:020}.json", manifest.sequence);
+        let key = manifest_key(manifest.sequence);
         let bytes = to_json(&key, manifest)?;
         match self.io.wait(self.place.create(&key, bytes))? {
             Creation::Created => {}
@@ -261,19 +272,27 @@ impl Curated {
     }
 
     fn publish(&self, staging: &str, publications: &[Publication]) -> Result<(), Error> {
+        let moves: Vec<(String, String)> = publications
+            .iter()
+            .map(|file| (format!("{staging}/{}", file.staged), file.key.clone()))
+            .collect();
         // The first file is moved by itself, so that there is a moment with a part of them moved.
-        for (number, file) in publications.iter().enumerate().take(1) {
-            self.io.wait(self.place.rename(&format!("{staging}/{}", file.staged), &file.key))?;
-            if number == 0 {
-                pause_at("while-publishing");
+        let (first, rest) = moves.split_at(moves.len().min(1));
+        self.io.wait(self.move_all(first))?;
+        pause_at("while-publishing");
+        Ok(self.io.wait(self.move_all(rest))?)
+    }
+
+    /// Moves files. A store copies them: what is staged goes at the end of the run, all at once.
+    async fn move_all(&self, moves: &[(String, String)]) -> Result<(), PlaceError> {
+        match moves.first().and_then(|(staged, _)| self.place.local_path(staged)) {
+            Some(_) => self.place.rename_all(moves).await,
+            None => {
+                let copies = moves.iter().map(|(staged, key)| self.place.copy(staged, key));
+                let copies = stream::iter(copies).buffer_unordered(MAX_REQUESTS);
+                copies.try_collect::<Vec<()>>().await.map(drop)
             }
         }
-        let moves = publications.iter().skip(1).map(|file| async move {
-            self.place.rename(&format!("{staging}/{}", file.staged), &file.key).await
-        });
-        let moves = stream::iter(moves).buffer_unordered(MAX_REQUESTS);
-        self.io.wait(moves.try_collect::<Vec<()>>())?;
-        Ok(())
     }
 
     /// Removes what a run staged.
@@ -299,6 +318,10 @@ impl Drop for Running {
         let _ = self.curated.remove_staging(run_id);
         let _ = self.curated.io.wait(self.curated.place.delete(&[self.key.as_str()]));
     }
+}
+
+fn manifest_key(sequence: u64) -> String {
+    format!("_solder/manifests/{sequence:020}.json")
 }
 
 /// Every file that a manifest names.

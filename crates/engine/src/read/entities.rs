@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use solder_landing::{Object, entity_of};
 
-use crate::relation::names::sql_segment;
+use crate::relation::Naming;
+use crate::relation::names::{BaseName, Request, assign, sql_segment};
 
 /// The data files of an input, by entity.
 #[derive(Debug, Default)]
@@ -29,23 +30,38 @@ pub fn group(
     objects: Vec<Object>,
     table: Option<&str>,
     input_name: &str,
+    naming: Naming,
     is_one_object: bool,
 ) -> Entities {
-    let mut grouped = Entities::default();
+    let mut num_ignored = 0;
+    let is_landing = objects.iter().any(|object| object.key.starts_with("data/source="));
+    // By the name as it stands; several of them may give the same table name.
+    let mut by_source: BTreeMap<String, EntityInput> = BTreeMap::new();
     for object in objects {
-        if !is_json(&object.key) && !is_one_object {
-            grouped.num_ignored += 1;
+        let is_record = is_landing && !object.key.starts_with("data/");
+        if is_record || (!is_json(&object.key) && !is_one_object) {
+            num_ignored += 1;
             continue;
         }
-        let name = match (table, entity_of(&object.key)) {
-            (Some(table), _) => table.to_owned(),
-            (None, Some(folder)) => sql_segment(folder),
-            (None, None) if is_one_object => sql_segment(stem(&object.key)),
-            (None, None) => sql_segment(input_name),
+        let source = match (table, entity_of(&object.key)) {
+            (Some(table), _) => table,
+            (None, Some(folder)) => folder,
+            (None, None) if is_one_object => stem(&object.key),
+            (None, None) => input_name,
         };
-        grouped.entities.entry(name).or_default().objects.push(object);
+        by_source.entry(source.to_owned()).or_default().objects.push(object);
     }
-    grouped
+    let names = match naming {
+        Naming::Glue => by_source.keys().cloned().collect(),
+        Naming::Sql => assign(&by_source.keys().map(|source| request(source)).collect::<Vec<_>>()),
+    };
+    Entities { entities: names.into_iter().zip(by_source.into_values()).collect(), num_ignored }
+}
+
+fn request(source: &str) -> Request {
+    let name = sql_segment(source);
+    let exact = name == source;
+    Request::new(BaseName { name, exact }, source)
 }
 
 const SUFFIXES: [&str; 3] = ["json", "ndjson", "jsonl"];
@@ -95,17 +111,35 @@ mod tests {
     fn r3_entities() {
         let keys = ["donors/a.json", "donors/2024/b.json", "b.json", "x/notes.txt", "c.json"];
         let objects: Vec<_> = keys.into_iter().map(object).collect();
-        let grouped = group(objects.clone(), None, "Raw Data", false);
+        let grouped = group(objects.clone(), None, "Raw Data", Naming::Sql, false);
         let names: Vec<_> =
             grouped.entities.iter().map(|(n, e)| (n.as_str(), e.objects.len())).collect();
         assert_eq!(names, [("donors", 2), ("raw_data", 2)]);
         assert_eq!(grouped.num_ignored, 1);
-        assert_eq!(group(objects, Some("all"), "x", false).entities["all"].objects.len(), 4);
-        let one = |key: &str, is_one_object| group(vec![object(key)], None, "x", is_one_object);
+        assert_eq!(
+            group(objects, Some("all"), "x", Naming::Sql, false).entities["all"].objects.len(),
+            4
+        );
+        let one = |key: &str, is_one_object| {
+            group(vec![object(key)], None, "x", Naming::Sql, is_one_object)
+        };
         assert!(one("Orders.2024.json.gz", true).entities.contains_key("orders"));
         assert!(one("Orders.2024.json.gz", false).entities.contains_key("x"));
         // What is named itself is read whatever its ending, what lies in a folder is not (R1).
         assert!(one("orders.log", true).entities.contains_key("orders"));
         assert!(one("orders.log", false).entities.is_empty());
+    }
+
+    /// R3: folders whose names meet stay two tables, and a landing layout's own records are no data.
+    #[test]
+    fn r3_names_that_meet_and_landing_records() {
+        let keys = ["Orders/a.json", "orders/b.json"];
+        let grouped = group(keys.into_iter().map(object).collect(), None, "x", Naming::Sql, false);
+        assert_eq!(grouped.entities.len(), 2);
+        assert_eq!(grouped.entities["orders"].objects[0].key, "orders/b.json");
+        let keys = ["data/source=s/stream=gifts/dt=d/run_id=r/part-0.ndjson", "manifests/s/r.json"];
+        let grouped = group(keys.into_iter().map(object).collect(), None, "x", Naming::Sql, false);
+        assert_eq!(grouped.entities.keys().collect::<Vec<_>>(), ["gifts"]);
+        assert_eq!(grouped.num_ignored, 1);
     }
 }

@@ -10,6 +10,9 @@ mod stdin;
 pub use block::{Block, BlockOptions, Blocks};
 pub use decompress::Compression;
 pub use entities::{Entities, EntityInput, group};
-pub use frame::{FrameOptions, Framer, NameHint, Records, RecordsPath, Rejected, Segment};
+pub use frame::{
+    FrameOptions, Framer, MAX_RAW_BYTES, NameHint, Records, RecordsPath, RecordsPathError,
+    Rejected, Segment,
+};
 pub use source::{Origin, Sources};
 pub use stdin::{STDIN, StandardInput};

@@ -1,25 +1,33 @@
-//! Objects as plain byte streams: files on disk, downloads from a store a few ahead of the reader,
-//! standard input.
+//! Objects as plain byte streams: files on disk, standard input; in a store, parts that are fetched
+//! ahead of the reader.
+//!
+//! ```text
+//!   objects in order ──▶ parts of 8 MiB ──▶ requests, many at a time ──▶ in order ──▶ the one reader
+//! ```
+//!
+//! No request waits for the reader: a part is fetched whole and then lies in memory, however long the
+//! reader takes. Large objects come over several connections, small ones many at a time.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use futures::StreamExt;
 use solder_landing::{Object, Place, PlaceError};
-use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::error::Error;
 use crate::io::Io;
 
 use super::stdin::StandardInput;
 
-/// How many objects of a store are under way at one time, the one being read included.
-const MAX_DOWNLOADS: usize = 16;
-/// Pieces of one download that may wait.
-const MAX_PIECES: usize = 8;
+/// Bytes that one request fetches.
+const PART_BYTES: u64 = 8 << 20;
+/// Bytes that may be under way or wait for the reader, the last part not counted.
+const MAX_AHEAD_BYTES: u64 = 64 << 20;
+/// Parts that may be under way or wait for the reader: what matters when objects are small.
+const MAX_AHEAD_PARTS: usize = 32;
 
 /// Where the objects of an input are.
 #[derive(Clone)]
@@ -40,29 +48,39 @@ impl Origin {
     }
 }
 
-/// The number of an object and its bytes.
+/// The number of an object and its bytes, as stored.
 pub type Opened = (usize, Box<dyn Read + Send>);
 
 /// Opens the objects of an input one after another.
 pub struct Sources {
-    io: Arc<Io>,
     origin: Origin,
     objects: Arc<Vec<Object>>,
     /// The object that is opened next.
     next: usize,
-    /// Downloads that were begun and not opened yet.
-    ahead: VecDeque<mpsc::Receiver<Result<Bytes, PlaceError>>>,
-    /// The object whose download is begun next.
-    next_download: usize,
+    /// What a store is asked for.
+    parts: Option<Arc<Mutex<Parts>>>,
 }
 
 impl Sources {
     /// The objects of `origin`, in order.
     pub fn new(io: Arc<Io>, origin: Origin, objects: Arc<Vec<Object>>) -> Sources {
-        Sources { io, origin, objects, next: 0, ahead: VecDeque::new(), next_download: 0 }
+        let parts = match &origin {
+            Origin::Stdin(_) => None,
+            Origin::Place(place) => Some(Arc::new(Mutex::new(Parts {
+                io,
+                place: place.clone(),
+                objects: objects.clone(),
+                ahead: VecDeque::new(),
+                ahead_bytes: 0,
+                next: (0, 0),
+            }))),
+        };
+        Sources { origin, objects, next: 0, parts }
     }
 
-    /// Opens the next object; `None` after the last.
+    /// Opens the next object; `None` after the last. The reader of the one before is at its end then.
+    ///
+    /// Memory: up to 80 MiB for what a store has sent ahead.
     ///
     /// # Errors
     ///
@@ -81,57 +99,121 @@ impl Sources {
             let failed = |source| Error::Read { object: self.address(at), source };
             return Some(opened.map(|reader| (at, reader)).map_err(failed));
         }
-        while self.next_download < self.objects.len() && self.ahead.len() < MAX_DOWNLOADS {
-            self.download();
-        }
-        let pieces = self.ahead.pop_front()?;
-        Some(Ok((at, Box::new(Download { pieces, piece: Bytes::new() }))))
+        let parts = self.parts.clone()?;
+        Some(Ok((at, Box::new(Download { object: at, parts, part: Bytes::new() }))))
     }
 
     /// The object as a user knows it.
     pub fn address(&self, at: usize) -> String {
         self.objects.get(at).map_or_else(String::new, |object| self.origin.address(&object.key))
     }
+}
 
-    fn download(&mut self) {
-        let Some(object) = self.objects.get(self.next_download) else { return };
-        let Origin::Place(place) = &self.origin else { return };
-        self.next_download += 1;
-        let (sender, pieces) = mpsc::channel(MAX_PIECES);
-        let (place, key) = (place.clone(), object.key.clone());
-        self.io.spawn(async move {
-            match place.read_stream(&key).await {
-                Ok((_, mut stream)) => {
-                    while let Some(piece) = stream.next().await {
-                        if sender.send(piece).await.is_err() {
-                            return;
-                        }
-                    }
-                }
-                Err(error) => {
-                    let _ = sender.send(Err(error)).await;
-                }
+/// The parts of all objects, in order, as far as they were asked for.
+struct Parts {
+    io: Arc<Io>,
+    place: Place,
+    objects: Arc<Vec<Object>>,
+    ahead: VecDeque<Part>,
+    ahead_bytes: u64,
+    /// Object and position where the part begins that is asked for next.
+    next: (usize, u64),
+}
+
+/// A part that was asked for.
+struct Part {
+    object: usize,
+    size_bytes: u64,
+    bytes: JoinHandle<Result<Bytes, PlaceError>>,
+}
+
+impl Parts {
+    /// Asks for as many parts as may be ahead.
+    fn ask(&mut self) {
+        while self.ahead.len() < MAX_AHEAD_PARTS && self.ahead_bytes < MAX_AHEAD_BYTES {
+            let (at, start) = self.next;
+            let Some(object) = self.objects.get(at) else { return };
+            if start >= object.size_bytes {
+                self.next = (at + 1, 0);
+                continue;
             }
-        });
-        self.ahead.push_back(pieces);
+            let end = object.size_bytes.min(start + PART_BYTES);
+            let bytes = self.io.spawn(fetch(self.place.clone(), object.clone(), start..end));
+            let size_bytes = end - start;
+            self.ahead.push_back(Part { object: at, size_bytes, bytes });
+            self.ahead_bytes += size_bytes;
+            self.next = (at, end);
+        }
+    }
+
+    /// The next part of an object; `None` at its end.
+    fn take(&mut self, object: usize) -> Option<Part> {
+        // What the reader left of earlier objects.
+        while let Some(part) = self.ahead.pop_front_if(|part| part.object < object) {
+            part.bytes.abort();
+            self.ahead_bytes -= part.size_bytes;
+        }
+        self.next = self.next.max((object, 0));
+        self.ask();
+        let part = self.ahead.pop_front_if(|part| part.object == object)?;
+        self.ahead_bytes -= part.size_bytes;
+        self.ask();
+        Some(part)
     }
 }
 
+impl Drop for Parts {
+    fn drop(&mut self) {
+        for part in &self.ahead {
+            part.bytes.abort();
+        }
+    }
+}
+
+async fn fetch(
+    place: Place,
+    listed: Object,
+    range: std::ops::Range<u64>,
+) -> Result<Bytes, PlaceError> {
+    let (found, bytes) = place.read_part(&listed.key, range.clone()).await?;
+    let is_whole = bytes.len() as u64 == range.end - range.start;
+    if listed.is_replaced_by(&found) || !is_whole {
+        return Err(PlaceError::Replaced { address: place.address(&listed.key) });
+    }
+    Ok(bytes)
+}
+
+/// Reads one object, part by part.
 struct Download {
-    pieces: mpsc::Receiver<Result<Bytes, PlaceError>>,
-    piece: Bytes,
+    object: usize,
+    parts: Arc<Mutex<Parts>>,
+    part: Bytes,
+}
+
+impl Download {
+    /// Waits for the next part; an empty one is the end.
+    fn next_part(&self) -> io::Result<Bytes> {
+        let (part, io) = {
+            let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+            (parts.take(self.object), parts.io.clone())
+        };
+        match part {
+            Some(part) => {
+                let fetched = io.wait(part.bytes).map_err(io::Error::other)?;
+                fetched.map_err(io::Error::other)
+            }
+            None => Ok(Bytes::new()),
+        }
+    }
 }
 
 impl Read for Download {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
-            match self.pieces.blocking_recv() {
-                Some(piece) => self.piece = piece.map_err(io::Error::other)?,
-                None => return Ok(0),
-            }
+        if self.part.is_empty() {
+            self.part = self.next_part()?;
         }
-        let length = self.piece.len().min(buffer.len());
-        let piece = self.piece.split_to(length);
+        let length = self.part.len().min(buffer.len());
+        let piece = self.part.split_to(length);
         if let Some(target) = buffer.get_mut(..length) {
             target.copy_from_slice(&piece);
         }

@@ -204,6 +204,33 @@ pub fn layout(shape: &Shape, plan: &Plan, options: LayoutOptions<'_>) -> Result<
     Ok(builder.finish())
 }
 
+/// Whether every part of the declared key was ever seen (R8).
+///
+/// # Errors
+///
+/// The first part that was not.
+pub fn check_key(shape: &Shape, plan: &Plan) -> Result<(), KeyError> {
+    (0..plan.keys.len()).try_for_each(|part| key_column(shape, plan, part).map(|_| ()))
+}
+
+/// Path and type of part `part` of the declared key.
+fn key_column(shape: &Shape, plan: &Plan, part: usize) -> Result<(JsonPath, ColumnType), KeyError> {
+    let candidates = || {
+        shape.paths().iter().filter(|shape| {
+            let in_root = plan.registry.path(shape.id).split_at_row().0.is_empty();
+            in_root && plan.rule(shape.id).key == Some(part)
+        })
+    };
+    let found =
+        candidates().find(|shape| plan.is_key_path(part, shape.id)).or_else(|| candidates().next());
+    let typed = found.and_then(|shape| {
+        value_type(shape).map(|column_type| (plan.registry.path(shape.id), column_type))
+    });
+    typed.ok_or_else(|| KeyError {
+        key: plan.keys.get(part).map_or_else(String::new, |key| key.text().to_owned()),
+    })
+}
+
 /// The declared key names nothing that was seen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no record has the key `{key}` (--key)")]
@@ -285,7 +312,7 @@ impl Builder<'_> {
             self.generated(table, name.into(), path, role, ColumnType::String);
         } else if !is_root {
             for part in 0..self.plan.keys.len() {
-                let (key_path, column_type) = self.key_column(part)?;
+                let (key_path, column_type) = key_column(self.shape, self.plan, part)?;
                 let base = names::column_name(&key_path);
                 let base = names::BaseName { name: format!("_root_{}", base.name), ..base };
                 let request = Request::generated(base, format!("{key_path} of the root"));
@@ -301,25 +328,6 @@ impl Builder<'_> {
         }
         self.generated(table, "_seq".into(), path, Role::Sequence, ColumnType::Int64);
         Ok(())
-    }
-
-    /// Path and type of part `part` of the declared key.
-    fn key_column(&self, part: usize) -> Result<(JsonPath, ColumnType), KeyError> {
-        let candidates = || {
-            self.shape.paths().iter().filter(|shape| {
-                let in_root = self.plan.registry.path(shape.id).split_at_row().0.is_empty();
-                in_root && self.plan.rule(shape.id).key == Some(part)
-            })
-        };
-        let found = candidates()
-            .find(|shape| self.plan.is_key_path(part, shape.id))
-            .or_else(|| candidates().next());
-        let typed = found.and_then(|shape| {
-            value_type(shape).map(|column_type| (self.plan.registry.path(shape.id), column_type))
-        });
-        typed.ok_or_else(|| KeyError {
-            key: self.plan.keys.get(part).map_or_else(String::new, |key| key.text().to_owned()),
-        })
     }
 
     fn generated(

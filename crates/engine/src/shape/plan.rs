@@ -1,7 +1,7 @@
 //! What a run knows about an entity before it reads a record: options per path, and what earlier
 //! runs have committed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::action::Action;
 use super::kind::Kinds;
@@ -35,6 +35,9 @@ pub struct Plan {
     pub known: HashMap<PathId, KnownPath>,
     /// Look for RFC 3339 timestamps in strings (R12).
     pub timestamps: bool,
+    /// Paths at which this run found strings that are no timestamps after it had written timestamps:
+    /// read again, all of them stay as they are spelled.
+    pub texts: HashSet<PathId>,
     /// Keep decimals that float64 would round as text (R13).
     pub exact_numbers: bool,
     /// What becomes of values that a cast cannot convert (R14).
@@ -74,21 +77,29 @@ pub struct PathRule {
 impl Plan {
     /// The rule for a path.
     pub fn rule(&self, id: PathId) -> PathRule {
-        let path = self.registry.path(id);
         let known = self.known.get(&id).copied().unwrap_or_default();
+        let mut rule = PathRule {
+            action: known.action,
+            is_map: known.is_map,
+            key: None,
+            timestamps: (self.timestamps || known.kinds.contains(Kinds::TIMESTAMP))
+                && !self.texts.contains(&id),
+        };
+        if self.rules.is_empty() && self.maps.is_empty() && self.keys.is_empty() {
+            // Writing paths out is what costs here, with millions of them.
+            return rule;
+        }
+        let path = self.registry.path(id);
         // A rule that gives this very path goes before one that only gives its column's name.
         let rules = || self.rules.iter().rev();
         let asked = rules()
             .find(|(selector, _)| *selector.path() == path)
             .or_else(|| rules().find(|(selector, _)| self.names(selector, &path)));
-        let committed_object = known.kinds.contains(Kinds::OBJECT) && !known.is_map;
-        PathRule {
-            action: asked.map(|(_, action)| *action).or(known.action),
-            is_map: known.is_map
-                || (!committed_object && self.maps.iter().any(|map| self.names(map, &path))),
-            key: self.keys.iter().position(|key| self.names(key, &path)),
-            timestamps: self.timestamps || known.kinds.contains(Kinds::TIMESTAMP),
-        }
+        rule.action = asked.map(|(_, action)| *action).or(rule.action);
+        let committed_object = known.kinds.contains(Kinds::OBJECT);
+        rule.is_map |= !committed_object && self.maps.iter().any(|map| self.names(map, &path));
+        rule.key = self.keys.iter().position(|key| self.names(key, &path));
+        rule
     }
 
     /// Whether part `key` of the declared key is given as this very path, rather than by the name of

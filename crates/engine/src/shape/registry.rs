@@ -77,9 +77,4 @@ impl Registry {
         steps.reverse();
         JsonPath::from_steps(steps)
     }
-
-    /// How many paths there are, the root included.
-    pub fn len(&self) -> usize {
-        self.inner.read().unwrap_or_else(PoisonError::into_inner).steps.len() + 1
-    }
 }

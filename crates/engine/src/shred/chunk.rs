@@ -20,6 +20,8 @@ pub struct Shredded {
     pub paths: Vec<SeenPath>,
     /// Records that go to quarantine, in the order of the input.
     pub rejects: Vec<Reject>,
+    /// How many of them lack a part of the declared key.
+    pub num_without_key: u64,
     /// What was changed or noticed on the way.
     pub counts: Counts,
 }

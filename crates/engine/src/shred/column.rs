@@ -146,6 +146,11 @@ impl Texts {
         })
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
     /// How many strings there are.
     pub fn len(&self) -> usize {
         self.ends.len()

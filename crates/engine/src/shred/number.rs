@@ -271,7 +271,7 @@ fn parse_exponent(text: &[u8]) -> i64 {
 }
 
 /// The largest magnitude below which every integer is a float64.
-const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
+pub const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
 
 /// Appends the canonical JSON text of `value`: integers up to 2^53 as plain digits (`10`, and `0`
 /// for -0.0), else the shortest text that reads back as the same float64. What is not finite has no

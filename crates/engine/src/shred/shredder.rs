@@ -22,6 +22,8 @@ pub struct Shredder {
     plan: Arc<Plan>,
     tape: Tape,
     walk: Walk,
+    /// Records of the block at hand that lack a part of the declared key.
+    num_without_key: u64,
 }
 
 /// Where a record lies.
@@ -37,7 +39,7 @@ impl Shredder {
     /// A shredder that knows the plan and has seen nothing yet.
     pub fn new(plan: Arc<Plan>) -> Shredder {
         let walk = Walk::new(&plan);
-        Shredder { plan, tape: Tape::default(), walk }
+        Shredder { plan, tape: Tape::default(), walk, num_without_key: 0 }
     }
 
     /// The tables of one block. `object_hashes` has a hash of the key of every object of the input.
@@ -162,6 +164,7 @@ impl Shredder {
             }
         }
         if let Some(missing) = self.walk.missing_key() {
+            self.num_without_key += 1;
             let key = self.plan.keys.get(missing).map_or("", |key| key.text());
             return Err(format!("the key `{key}` is missing, null or no scalar"));
         }
@@ -170,6 +173,7 @@ impl Shredder {
 
     /// Moves the rows out and leaves the shape.
     fn finish(&mut self, row_ids: Vec<u128>, shape_only: bool, shredded: &mut Shredded) {
+        shredded.num_without_key = std::mem::take(&mut self.num_without_key);
         let walk = &mut self.walk;
         shredded.counts = std::mem::take(&mut walk.counts);
         shredded.num_records = walk.tables.first().map_or(0, |root| root.num_rows);

@@ -56,7 +56,7 @@ fn skip_whitespace_run(text: &[u8], mut at: usize) -> usize {
 /// The offset of the first byte at or after `at` that a string cannot simply contain: a quote, a
 /// backslash or a control character; the length of the text where there is none.
 #[inline(always)]
-fn find_special(text: &[u8], mut at: usize) -> usize {
+pub(crate) fn find_special(text: &[u8], mut at: usize) -> usize {
     while let Some(word) = word_at(text, at) {
         // A subtraction borrows from a byte's high bit exactly where the byte is too small, and
         // from the bytes above it, so that the lowest bit is always right and the others need not

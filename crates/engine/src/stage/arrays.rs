@@ -14,7 +14,7 @@ use crate::relation::{Column, Role, ScalarKind, arrow_field, scalar_type};
 use crate::shape::{ColumnType, Kinds, PathId};
 use crate::shred::{
     ColumnData, Lengths, Positions, Scalar, ScalarColumn, TableChunk, Texts, Validity, Values,
-    parse_date, parse_decimal, parse_timestamp, write_scalar,
+    number::MAX_EXACT_INTEGER, parse_date, parse_decimal, parse_timestamp, write_scalar,
 };
 
 /// The values of `column`, whose path is `path`, for the rows of `chunk`.
@@ -287,6 +287,10 @@ fn decimal(value: Scalar<'_>, precision: u8, scale: i8) -> Option<i128> {
         Scalar::Integer(value) if scale == 0 => Some(i128::from(value)),
         Scalar::Number(_, text) | Scalar::String(_, text) => parse_decimal(text, precision, scale),
         Scalar::Integer(value) => parse_decimal(value.to_string().as_bytes(), precision, scale),
+        // An integer that lay beside floats in its block, until their record was set aside.
+        Scalar::Float(value) if value.trunc() == value && value.abs() <= MAX_EXACT_INTEGER => {
+            decimal(Scalar::Integer(value as i64), precision, scale)
+        }
         Scalar::Float(_) | Scalar::Boolean(_) => None,
     }
 }

@@ -1,11 +1,12 @@
 //! Columns into Parquet files.
 mod arrays;
+mod empty;
 mod quarantine;
 mod rewrite;
 mod sink;
 mod writer;
 
+pub use empty::write_empty;
 pub use quarantine::QuarantineWriter;
-pub use rewrite::{read_file, rewrite, write_text};
-pub use sink::Sink;
+pub use rewrite::{read_columns, rewrite, write_text};
 pub use writer::{StageLimits, StagedFile, Stager};

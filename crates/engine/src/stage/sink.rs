@@ -23,6 +23,9 @@ enum Target {
     Store { io: Arc<Io>, upload: Upload, pending: Vec<u8> },
 }
 
+/// Of a file on disk; columns are larger and pass it by.
+const BUFFER_BYTES: usize = 64 << 10;
+/// Of an upload.
 const PIECE_BYTES: usize = 1 << 20;
 
 impl Sink {
@@ -41,7 +44,7 @@ impl Sink {
             };
             let file = create()
                 .map_err(|source| Error::Write { key: path.display().to_string(), source })?;
-            let target = Target::Disk(BufWriter::with_capacity(PIECE_BYTES, file));
+            let target = Target::Disk(BufWriter::with_capacity(BUFFER_BYTES, file));
             return Ok(Sink { target, size_bytes: 0 });
         }
         let upload = io.wait(place.upload(key))?;
@@ -49,7 +52,7 @@ impl Sink {
         Ok(Sink { target, size_bytes: 0 })
     }
 
-    /// Makes the file whole and durable; returns its size in bytes.
+    /// Makes the file whole; returns its size in bytes. The commit makes it last.
     ///
     /// # Errors
     ///
@@ -57,8 +60,7 @@ impl Sink {
     pub fn complete(self) -> io::Result<u64> {
         match self.target {
             Target::Disk(writer) => {
-                let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
-                file.sync_data()?;
+                writer.into_inner().map_err(io::IntoInnerError::into_error)?;
             }
             Target::Store { io, mut upload, pending } => {
                 let put = async {

@@ -61,6 +61,11 @@ pub struct StagedFile {
     pub size_bytes: u64,
 }
 
+/// Columns encoded at one time, unless one table alone has more.
+const MAX_ENCODERS: usize = 256;
+/// Files open at one time; systems allow 1,024 by default, and 256 on some.
+const MAX_OPEN_FILES: usize = 128;
+
 /// Writes the tables of one entity.
 pub struct Stager {
     io: Arc<Io>,
@@ -147,7 +152,7 @@ impl Stager {
                 tables.push(table);
             }
         }
-        self.write_row_groups(layout, &tables)
+        self.write_row_groups(layout, &tables, false)
     }
 
     /// Writes all that is left and returns the files, in the order of the layout's tables. A table
@@ -166,7 +171,7 @@ impl Stager {
                         && !self.staged.iter().any(|file| file.table == *table))
             })
             .collect();
-        self.write_row_groups(layout, &tables)?;
+        self.write_row_groups(layout, &tables, true)?;
         let open: Vec<PathId> = self.open.keys().copied().collect();
         for table in open {
             self.close(table)?;
@@ -177,17 +182,51 @@ impl Stager {
         Ok(self.staged)
     }
 
+    /// The tables as the files written so far have them.
+    pub fn written(&self) -> impl Iterator<Item = &Table> {
+        let open = self.open.values().map(|open| &open.file);
+        self.staged.iter().chain(open).map(|file| &file.layout)
+    }
+
     fn table_ids(&self, layout: &Layout) -> Vec<PathId> {
         layout.tables.iter().map(|table| resolve(&self.plan, &table.path)).collect()
     }
 
-    fn write_row_groups(&mut self, layout: &Layout, tables: &[PathId]) -> Result<(), Error> {
+    /// Writes the buffers of `tables`, a few tables at a time: an encoder costs about 100 KiB a
+    /// column, an open file a handle. With `are_complete` their files are closed at once.
+    fn write_row_groups(
+        &mut self,
+        layout: &Layout,
+        tables: &[PathId],
+        are_complete: bool,
+    ) -> Result<(), Error> {
         let by_id: HashMap<PathId, &Table> =
             self.table_ids(layout).into_iter().zip(&layout.tables).collect();
+        let mut batch: Vec<(PathId, &Table)> = Vec::new();
+        let mut num_columns = 0;
+        let mut rest = tables.iter().filter_map(|id| Some((*id, *by_id.get(id)?))).peekable();
+        while let Some(table) = rest.next() {
+            num_columns += table.1.columns.len();
+            batch.push(table);
+            let next = rest.peek().map(|(_, table)| table.columns.len());
+            let is_full = |next| num_columns + next > MAX_ENCODERS || batch.len() >= MAX_OPEN_FILES;
+            if next.is_none_or(is_full) {
+                self.write_batch(&batch)?;
+                if are_complete {
+                    batch.iter().try_for_each(|(table, _)| self.close(*table))?;
+                }
+                batch.clear();
+                num_columns = 0;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_batch(&mut self, tables: &[(PathId, &Table)]) -> Result<(), Error> {
+        self.limit_open_files(tables)?;
         let mut tasks = Vec::new();
         let mut parts = Vec::new();
-        for &table in tables {
-            let Some(&described) = by_id.get(&table) else { continue };
+        for &(table, described) in tables {
             let buffer = self.buffers.remove(&table).unwrap_or_default();
             self.buffered_bytes -= buffer.bytes;
             self.open_for(table, described)?;
@@ -209,6 +248,17 @@ impl Stager {
             self.append(table, columns)?;
         }
         Ok(())
+    }
+
+    /// Closes files until those of `tables` can be opened.
+    fn limit_open_files(&mut self, tables: &[(PathId, &Table)]) -> Result<(), Error> {
+        let is_needed = |table: &PathId| tables.iter().any(|(needed, _)| needed == table);
+        let mut others: Vec<PathId> =
+            self.open.keys().copied().filter(|table| !is_needed(table)).collect();
+        let num_over = (others.len() + tables.len()).saturating_sub(MAX_OPEN_FILES);
+        others.sort_unstable();
+        others.truncate(num_over);
+        others.into_iter().try_for_each(|table| self.close(table))
     }
 
     /// One task per column.

@@ -124,6 +124,44 @@ pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Renames many files as [`rename`] does, and makes bytes and names last through a power failure.
+///
+/// A disk takes many such requests at a time better than one after another, so they run side by side.
+pub(crate) fn rename_all(moves: &[(PathBuf, PathBuf)]) -> io::Result<()> {
+    side_by_side(moves, |(from, to)| {
+        File::open(from)?.sync_data()?;
+        fs::create_dir_all(folder_of(to))?;
+        fs::rename(from, to)
+    })?;
+    let mut folders: Vec<&PathBuf> = moves.iter().map(|(_, to)| to).collect();
+    folders.sort_by_key(|to| folder_of(to));
+    folders.dedup_by_key(|to| folder_of(to));
+    side_by_side(&folders, |to| {
+        sync_folder(to);
+        Ok(())
+    })
+}
+
+/// Requests to the disk under way at one time.
+const MAX_REQUESTS: usize = 16;
+
+fn side_by_side<T: Sync>(
+    items: &[T],
+    work: impl Fn(&T) -> io::Result<()> + Sync,
+) -> io::Result<()> {
+    let share = items.len().div_ceil(MAX_REQUESTS).max(1);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = items
+            .chunks(share)
+            .map(|items| scope.spawn(|| items.iter().try_for_each(&work)))
+            .collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, io::Result<()>>| {
+            thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread failed")))
+        };
+        threads.into_iter().try_for_each(join)
+    })
+}
+
 /// Copies a file, creating the folders above the copy and replacing what was there.
 pub(crate) fn copy(from: &Path, to: PathBuf) -> io::Result<()> {
     let mut source = File::open(from)?;

@@ -83,6 +83,29 @@ impl Place {
         Ok(Self { backend, display: text.to_owned() })
     }
 
+    /// The place and the key of an object that a text names: `out/orders.ndjson`,
+    /// `s3://bucket/orders.ndjson`.
+    ///
+    /// # Errors
+    ///
+    /// The text names no object; nothing is looked up.
+    pub fn parse_object(text: &str) -> Result<(Self, String), PlaceError> {
+        let path = text.get(path_start(text)..).unwrap_or_default();
+        let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+        let is_url = path.len() != text.len();
+        let is_folder = matches!(name, "" | "." | "..") || (is_url && name == path);
+        if text.is_empty() {
+            return Err(PlaceError::Empty);
+        }
+        if is_folder {
+            let reason = "it is to name an object, and ends before the object's name";
+            return Err(PlaceError::InvalidAddress { text: text.to_owned(), reason });
+        }
+        let folder = text.strip_suffix(name).unwrap_or_default();
+        let place = Self::parse(if folder.is_empty() { "." } else { folder })?;
+        Ok((place, part_of(text, name)))
+    }
+
     /// A prefix of a store that the caller has made, shown as `display`.
     ///
     /// # Errors

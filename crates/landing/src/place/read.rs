@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectStoreExt;
+use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
 
 use super::{Backend, Place, blocking, disk};
 use crate::{Action, Object, PlaceError};
@@ -59,6 +59,30 @@ impl Place {
                 let path = self.store_path(key)?;
                 let read = self.store()?.get_range(&path, range);
                 self.in_store(Action::Reading, key, read).await
+            }
+        }
+    }
+
+    /// The bytes of an object in `range`, cut where the object ends, and what the object is like now: who
+    /// reads part by part compares that with what was listed ([`Object::is_replaced_by`]).
+    ///
+    /// # Errors
+    ///
+    /// As [`read_range`](Self::read_range).
+    pub async fn read_part(
+        &self,
+        key: &str,
+        range: Range<u64>,
+    ) -> Result<(Object, Bytes), PlaceError> {
+        match &self.backend {
+            Backend::Disk(_) => Ok((self.object(key).await?, self.read_range(key, range).await?)),
+            Backend::Store { .. } => {
+                let path = self.store_path(key)?;
+                let options = GetOptions::new().with_range(Some(range));
+                let got = self.store()?.get_opts(&path, options);
+                let got = self.in_store(Action::Reading, key, got).await?;
+                let object = Object::from_store(key.to_owned(), got.meta.clone());
+                Ok((object, self.in_store(Action::Reading, key, got.bytes()).await?))
             }
         }
     }

@@ -14,14 +14,14 @@ use crate::{Action, PlaceError};
 
 /// Bytes gathered before a file is written to.
 const DISK_PIECE_BYTES: usize = 1 << 20;
-/// Bytes gathered before a part is sent: S3 takes 10,000 parts, so objects up to 160 GB.
-const STORE_PIECE_BYTES: usize = 16 << 20;
+/// Bytes gathered before a part is sent: S3 takes 10,000 parts, so objects up to 80 GB.
+const STORE_PIECE_BYTES: usize = 8 << 20;
 /// Parts under way at one time.
 const MAX_CONCURRENT_PARTS: usize = 4;
 
 /// An object on its way to a place: takes chunks, is visible only once completed.
 ///
-/// Holds up to 1 MiB on disk, up to 16 MiB and four parts of that size under way in a store. Dropped
+/// Holds up to 1 MiB on disk, up to 8 MiB and four parts of that size under way in a store. Dropped
 /// without [`complete`](Self::complete), nothing becomes visible; parts already sent to a store then cost
 /// money until its lifecycle rules remove them, which [`abort`](Self::abort) avoids.
 #[must_use = "an upload is visible only once completed"]

@@ -1,11 +1,12 @@
 //! What changes a place: objects that come, move and go, each of them whole.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::stream;
+use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
 use super::disk::StagedFile;
@@ -24,6 +25,9 @@ pub enum Creation {
     /// very call: who must know reads it and compares.
     AlreadyExists,
 }
+
+/// Objects of a store that are copied at one time.
+const MAX_CONCURRENT_COPIES: usize = 16;
 
 impl Place {
     /// Writes a whole object, replacing what was there and creating the folders above it.
@@ -119,6 +123,34 @@ impl Place {
                 let (old, new) = (self.store_path(from)?, self.store_path(to)?);
                 let rename = self.store()?.rename(&old, &new);
                 self.in_store(Action::Renaming, from, rename).await
+            }
+        }
+    }
+
+    /// Gives many objects other keys, side by side, as [`Place::rename`] does for one. On disk their
+    /// bytes are made to last first, so that files written plainly are safe behind this.
+    ///
+    /// # Errors
+    ///
+    /// There is no object at one of the old keys, or the place refuses; some may have moved then.
+    pub async fn rename_all(&self, moves: &[(String, String)]) -> Result<(), PlaceError> {
+        let Some((first, _)) = moves.first() else { return Ok(()) };
+        match &self.backend {
+            Backend::Disk(_) => {
+                let paths = moves
+                    .iter()
+                    .map(|(from, to)| Ok((self.disk_path(from)?, self.disk_path(to)?)))
+                    .collect::<Result<Vec<_>, PlaceError>>()?;
+                self.on_disk(Action::Renaming, first, move || disk::rename_all(&paths)).await
+            }
+            Backend::Store { .. } => {
+                let copies = moves.iter().map(|(from, to)| self.copy(from, to));
+                let copies = stream::iter(copies).buffer_unordered(MAX_CONCURRENT_COPIES);
+                copies.try_collect::<Vec<()>>().await?;
+                // All at once: one request for a thousand of them.
+                let new: HashSet<&str> = moves.iter().map(|(_, to)| to.as_str()).collect();
+                let old = moves.iter().map(|(from, _)| from.as_str());
+                self.delete(&old.filter(|from| !new.contains(from)).collect::<Vec<_>>()).await
             }
         }
     }

@@ -1,0 +1,10 @@
+//! Object stores end to end: the program against an S3 server in this process, and what it says where no
+//! store answers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+mod engine;
+mod other_stores;
+mod s3;
+mod s3_faults;
+mod server;
