@@ -32,15 +32,10 @@ use crate::stage::{QuarantineWriter, StagedFile, rewrite};
 /// Anything that keeps the run from its end; then the place is as it was.
 pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> {
     let began = Instant::now();
+    check_run_id(&settings.run_id)?;
     let curated = Curated::open(crew.io.clone(), &settings.output)?;
-    let before = curated.latest()?;
-    if let Some(run) = before.runs.iter().find(|run| run.run_id == settings.run_id) {
-        // The same run again changes nothing.
-        return Ok(Report {
-            run_id: run.run_id.clone(),
-            sequence: run.sequence,
-            ..Report::default()
-        });
+    if let Some(report) = done_before(&curated.latest()?, settings) {
+        return Ok(report);
     }
     let listing = crew.io.wait(Input::parse(&settings.input)?.objects())?;
     pause_at("after-listing");
@@ -50,7 +45,13 @@ pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> 
         let num_ignored = grouped.num_ignored + listing.hidden;
         return Err(Error::NoInput { input: settings.input.clone(), num_ignored });
     }
-    let _running = curated.begin(&settings.run_id, &before)?;
+    let _running = curated.begin(&settings.run_id)?;
+    pause_at("after-begin");
+    let before = curated.latest()?;
+    if let Some(report) = done_before(&before, settings) {
+        // Another process was at the same run, and has finished it.
+        return Ok(report);
+    }
     let mut run = Run {
         settings,
         crew,
@@ -67,12 +68,31 @@ pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> 
     for (name, input) in &grouped.entities {
         run.entity(name, input, &listing.base)?;
     }
+    pause_at("after-entities");
     run.check_threshold()?;
     run.commit()?;
+    pause_at("after-commit");
     let mut report = run.report;
     report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     crew.progress.end();
     Ok(report)
+}
+
+/// A run id is part of the names of files.
+fn check_run_id(run_id: &str) -> Result<(), Error> {
+    let is_bad = |c: char| c == '/' || c == '\\' || c.is_control();
+    if run_id.is_empty() || run_id.starts_with('.') || run_id.contains(is_bad) {
+        return Err(Error::Conflict(format!(
+            "--run-id `{run_id}` names files, so it must not be empty, begin with `.` or hold a slash"
+        )));
+    }
+    Ok(())
+}
+
+/// What to say of a run that is committed already: the same run again changes nothing.
+fn done_before(manifest: &Manifest, settings: &Settings) -> Option<Report> {
+    let run = manifest.runs.iter().find(|run| run.run_id == settings.run_id)?;
+    Some(Report { run_id: run.run_id.clone(), sequence: run.sequence, ..Report::default() })
 }
 
 fn next_manifest(before: &Manifest, settings: &Settings, command: &str) -> Manifest {
@@ -403,14 +423,14 @@ impl Run<'_> {
         let shape = format!("_solder/shapes/{name}-{run_id}.json");
         let stored =
             StoredShape { paths: result.shape.store(&result.plan), layout: result.layout.clone() };
-        self.curated.write_json(&shape, &stored)?;
+        self.stage_json(format!("{name}/shape.json"), &shape, &stored)?;
         let bookmark = if self.settings.bookmark {
             if !appends {
                 bookmark.objects.clear();
             }
             bookmark.objects.extend(read);
             let key = format!("_solder/bookmarks/{name}-{run_id}.json");
-            self.curated.write_json(&key, &bookmark)?;
+            self.stage_json(format!("{name}/bookmark.json"), &key, &bookmark)?;
             Some(key)
         } else {
             None
@@ -437,6 +457,19 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Stages a file that the manifest will refer to.
+    fn stage_json(
+        &mut self,
+        staged: String,
+        key: &str,
+        value: &impl serde::Serialize,
+    ) -> Result<(), Error> {
+        let publication = Publication { staged, key: key.to_owned() };
+        self.curated.stage_json(&self.staging, &publication, value)?;
+        self.publications.push(publication);
+        Ok(())
+    }
+
     fn check_threshold(&self) -> Result<(), Error> {
         let report = &self.report;
         let num_records = report.records_read + report.records_quarantined;
@@ -456,6 +489,7 @@ impl Run<'_> {
     fn commit(&mut self) -> Result<(), Error> {
         pause_at("before-finishing");
         self.finish_files()?;
+        pause_at("after-finishing");
         for (number, (staged, num_rows, size_bytes)) in self.quarantine.drain(..).enumerate() {
             let key = format!("_quarantine/{}-{number}.parquet", self.settings.run_id);
             self.publications.push(Publication { staged, key: key.clone() });
