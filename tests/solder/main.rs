@@ -7,7 +7,9 @@
     reason = "tests fail by panicking"
 )]
 
+mod bad_input;
 mod bookmark;
+mod bookmarks;
 mod drift;
 mod framing;
 mod glue;
