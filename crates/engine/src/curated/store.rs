@@ -102,12 +102,8 @@ impl Curated {
         };
         let manifest: Manifest = self.read_json(&last.key)?;
         if manifest.format > FORMAT {
-            let message = format!(
-                "it has format {}, this version of Solder reads up to {FORMAT}",
-                manifest.format
-            );
             let key = self.place.address(&last.key);
-            return Err(Error::Manifest { key, source: message.into() });
+            return Err(Error::Newer { key, format: manifest.format, known: FORMAT });
         }
         Ok(manifest)
     }
