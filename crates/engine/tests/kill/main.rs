@@ -3,6 +3,13 @@
 //!
 //! The program itself is run and killed; `SOLDER_PAUSE_AT` holds it at a stage until then.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
