@@ -92,7 +92,7 @@ impl Lab {
     /// A run that must fail; the error with its causes.
     #[track_caller]
     pub fn fail(&self, change: impl FnOnce(&mut Settings)) -> (Error, String) {
-        let error = self.try_run(change).err().expect("the run should fail");
+        let error = self.try_run(change).expect_err("the run should fail");
         let text = chain(&error);
         (error, text)
     }
@@ -169,7 +169,8 @@ impl Lab {
         let mut found: Vec<String> =
             batch.schema().fields().iter().map(|field| field.name().clone()).collect();
         let mut wanted = cells(expected).into_iter().next().unwrap();
-        (found.sort(), wanted.sort());
+        found.sort();
+        wanted.sort();
         assert_eq!(found, wanted, "columns of {table}");
         shows(&batch, expected);
     }
