@@ -159,7 +159,7 @@ impl Lab {
     /// Compares the columns that the header of `expected` names, in its order.
     #[track_caller]
     pub fn shows(&self, table: &str, expected: &str) {
-        shows(&self.table(table), expected);
+        compare(&self.table(table), expected);
     }
 
     /// As [`Lab::shows`], and the table has no other columns.
@@ -172,7 +172,7 @@ impl Lab {
         found.sort();
         wanted.sort();
         assert_eq!(found, wanted, "columns of {table}");
-        shows(&batch, expected);
+        compare(&batch, expected);
     }
 
     /// The columns of a table in order, as `name: type`.
@@ -243,11 +243,6 @@ pub fn read_parquet(path: &Path) -> (SchemaRef, Vec<RecordBatch>) {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
     let schema = builder.schema().clone();
     (schema, builder.build().unwrap().map(Result::unwrap).collect())
-}
-
-#[track_caller]
-fn shows(batch: &RecordBatch, expected: &str) {
-    compare(batch, expected);
 }
 
 /// Compares cell by cell, so that expected tables need not be aligned.
