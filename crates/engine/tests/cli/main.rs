@@ -9,6 +9,7 @@
 mod errors;
 mod help;
 mod log;
+mod nest;
 mod report;
 mod signals;
 mod stdin;
