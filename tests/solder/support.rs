@@ -16,7 +16,7 @@ use solder_engine::progress::NoProgress;
 use solder_engine::relation::Naming;
 use solder_engine::report::Report;
 use solder_engine::shape::Selector;
-use solder_engine::{Crew, Error, Io, Pool, Settings, Stop, relationalize};
+use solder_engine::{Crew, Error, Io, Pool, Settings, Stop, nest, relationalize};
 use tempfile::TempDir;
 
 /// The threads of all tests.
@@ -95,6 +95,21 @@ impl Lab {
         let error = self.try_run(change).expect_err("the run should fail");
         let text = chain(&error);
         (error, text)
+    }
+
+    /// The records of a root table, rebuilt from the tables.
+    pub fn try_nest(&self, table: &str) -> Result<String, Error> {
+        let mut records = Vec::new();
+        let num_records =
+            nest(self.curated().to_str().unwrap(), table, &CREW, "a buffer", &mut records)?;
+        let text = String::from_utf8(records).unwrap();
+        assert_eq!(text.lines().count() as u64, num_records);
+        Ok(text)
+    }
+
+    #[track_caller]
+    pub fn nested(&self, table: &str) -> String {
+        self.try_nest(table).unwrap_or_else(|error| panic!("{}", chain(&error)))
     }
 
     fn place(&self) -> Curated {
