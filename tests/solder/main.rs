@@ -15,6 +15,7 @@ mod drift;
 mod framing;
 mod glue;
 mod names;
+mod nest;
 mod round_trip;
 mod support;
 mod tables;

@@ -5,7 +5,7 @@
 //! the cases that run every time.
 
 mod examples;
-mod json;
+pub mod json;
 mod records;
 mod tables;
 

@@ -16,7 +16,7 @@ use solder_engine::progress::NoProgress;
 use solder_engine::relation::Naming;
 use solder_engine::report::Report;
 use solder_engine::shape::Selector;
-use solder_engine::{Crew, Error, Io, Pool, Settings, Stop, relationalize};
+use solder_engine::{Crew, Error, Io, Pool, Settings, Stop, nest, relationalize};
 use tempfile::TempDir;
 
 /// The threads of all tests.
@@ -97,6 +97,21 @@ impl Lab {
         (error, text)
     }
 
+    /// The records of a root table, rebuilt from the tables.
+    pub fn try_nest(&self, table: &str) -> Result<String, Error> {
+        let mut records = Vec::new();
+        let num_records =
+            nest(self.curated().to_str().unwrap(), table, &CREW, "a buffer", &mut records)?;
+        let text = String::from_utf8(records).unwrap();
+        assert_eq!(text.lines().count() as u64, num_records);
+        Ok(text)
+    }
+
+    #[track_caller]
+    pub fn nested(&self, table: &str) -> String {
+        self.try_nest(table).unwrap_or_else(|error| panic!("{}", chain(&error)))
+    }
+
     fn place(&self) -> Curated {
         Curated::open(CREW.io.clone(), self.curated().to_str().unwrap()).unwrap()
     }
@@ -159,7 +174,7 @@ impl Lab {
     /// Compares the columns that the header of `expected` names, in its order.
     #[track_caller]
     pub fn shows(&self, table: &str, expected: &str) {
-        shows(&self.table(table), expected);
+        compare(&self.table(table), expected);
     }
 
     /// As [`Lab::shows`], and the table has no other columns.
@@ -172,7 +187,7 @@ impl Lab {
         found.sort();
         wanted.sort();
         assert_eq!(found, wanted, "columns of {table}");
-        shows(&batch, expected);
+        compare(&batch, expected);
     }
 
     /// The columns of a table in order, as `name: type`.
@@ -243,11 +258,6 @@ pub fn read_parquet(path: &Path) -> (SchemaRef, Vec<RecordBatch>) {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
     let schema = builder.schema().clone();
     (schema, builder.build().unwrap().map(Result::unwrap).collect())
-}
-
-#[track_caller]
-fn shows(batch: &RecordBatch, expected: &str) {
-    compare(batch, expected);
 }
 
 /// Compares cell by cell, so that expected tables need not be aligned.

@@ -6,7 +6,7 @@ use solder_engine::shred::{parse_timestamp, write_timestamp};
 
 /// A JSON value that keeps what it says.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Json {
+pub enum Json {
     Null,
     Boolean(bool),
     /// The number as it is spelled.
@@ -47,7 +47,7 @@ impl fmt::Display for Json {
 
 impl Json {
     /// Reads one document; nothing may follow it.
-    pub(super) fn parse(text: &str) -> Option<Json> {
+    pub fn parse(text: &str) -> Option<Json> {
         let mut parser = Parser { rest: text };
         let value = parser.value()?;
         parser.skip_blanks();
@@ -55,7 +55,7 @@ impl Json {
     }
 
     /// The record with a member `key`, which no other has.
-    pub(super) fn with_key(self, key: usize) -> Json {
+    pub fn with_key(self, key: usize) -> Json {
         let Json::Object(mut members) = self else { return self };
         members.insert(0, ("key".to_owned(), Json::Number(key.to_string())));
         Json::Object(members)
@@ -63,7 +63,7 @@ impl Json {
 
     /// The same value with the members of its objects in another order. Of a key that stands twice
     /// the last one counts, so such objects stay as they are.
-    pub(super) fn shuffled(&self, seed: u64) -> Json {
+    pub fn shuffled(&self, seed: u64) -> Json {
         match self {
             Json::Array(elements) => {
                 Json::Array(elements.iter().map(|element| element.shuffled(seed)).collect())
@@ -91,7 +91,7 @@ impl Json {
 }
 
 /// What R18 counts as the same.
-pub(super) struct Normal {
+pub struct Normal {
     /// Timestamps are instants.
     pub timestamps: bool,
     /// Decimals keep all of their digits.
@@ -100,7 +100,7 @@ pub(super) struct Normal {
 
 impl Normal {
     /// The form that all records have which are the same.
-    pub(super) fn of(&self, record: &Json) -> Json {
+    pub fn of(&self, record: &Json) -> Json {
         self.kept(record).unwrap_or(Json::Object(Vec::new()))
     }
 

@@ -46,7 +46,8 @@ pub fn read_file(io: &Io, place: &Place, key: &str) -> Result<ParquetRecordBatch
     read(io, place, key, None)
 }
 
-/// As [`read_file`], only the columns at these positions, which ascend.
+/// As [`read_file`], only the columns at these positions, which ascend; one that the file does not
+/// have is missing.
 ///
 /// # Errors
 ///
@@ -94,8 +95,12 @@ fn reader_of(
     columns: Option<&[usize]>,
 ) -> Result<ParquetRecordBatchReader, ParquetError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(input)?.with_batch_size(BATCH_ROWS);
+    let num_columns = builder.parquet_schema().root_schema().get_fields().len();
     let mask = match columns {
-        Some(columns) => ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied()),
+        Some(columns) => {
+            let known = columns.iter().copied().filter(|column| *column < num_columns);
+            ProjectionMask::roots(builder.parquet_schema(), known)
+        }
         None => ProjectionMask::all(),
     };
     builder.with_projection(mask).build()

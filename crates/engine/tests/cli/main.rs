@@ -4,6 +4,7 @@
 mod errors;
 mod help;
 mod log;
+mod nest;
 mod report;
 mod signals;
 mod stdin;

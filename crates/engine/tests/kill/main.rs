@@ -51,6 +51,9 @@ enum Mode {
     Replace,
 }
 
+/// Ids in the root table and in the child table.
+type Ids = (Vec<i64>, Vec<i64>);
+
 struct Place {
     folder: TempDir,
 }
@@ -108,7 +111,7 @@ impl Place {
 
     /// The ids in the root table and in the child table, as the manifest has them; checks that all
     /// it names is there and as it says.
-    fn committed(&self) -> (Vec<i64>, Vec<i64>) {
+    fn committed(&self) -> Ids {
         let Some(manifest) = self.manifest() else { return Default::default() };
         let entity = &manifest.entities["orders"];
         let read = |key: &str| fs::read(self.curated().join(key)).unwrap();
@@ -180,11 +183,12 @@ fn read_ids(path: &Path, column: &str) -> Vec<i64> {
 }
 
 /// Every id once in the root, twice in the child.
-fn expected(ids: impl Iterator<Item = i64> + Clone) -> (Vec<i64>, Vec<i64>) {
+fn expected(ids: impl Iterator<Item = i64> + Clone) -> Ids {
     (ids.clone().collect(), ids.flat_map(|id| [id, id]).collect())
 }
 
-fn prepare(mode: Mode) -> (Place, (Vec<i64>, Vec<i64>), (Vec<i64>, Vec<i64>)) {
+/// A place ready for the run that is to be killed, and what is committed before and after it.
+fn prepare(mode: Mode) -> (Place, Ids, Ids) {
     let place = Place::new();
     place.write("orders/1.ndjson", 0..50, "1");
     match mode {
