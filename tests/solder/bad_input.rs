@@ -177,7 +177,7 @@ fn r17_record_size() {
         let report = lab.run(|settings| settings.max_record_bytes = 1_000);
         assert_eq!((report.records_read, report.records_quarantined), (2, 1));
         let reason = report.first_quarantined.unwrap();
-        assert!(reason.contains("max_record_bytes") && reason.contains("1000"), "{reason}");
+        assert!(reason.contains("--max-record") && reason.contains("1000"), "{reason}");
     }
 }
 
@@ -204,7 +204,7 @@ fn r17_ratio() {
     let lab = Lab::new();
     lab.write("orders/bomb.json.gz", encoder.finish().unwrap());
     let (error, text) = lab.fail(|settings| settings.max_ratio = 100);
-    assert!(text.contains("max_ratio") && error.exit_code() == 65, "{text}");
+    assert!(text.contains("--max-ratio") && error.exit_code() == 65, "{text}");
 }
 
 /// R16: files of the JSON test suite, each alone: what must be read is read, what must be refused
