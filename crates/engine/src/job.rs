@@ -42,7 +42,8 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
     check_run_id(&settings.run_id)?;
     let input = InputObjects::parse(settings)?;
     let curated = Curated::open(crew.io.clone(), &settings.output)?;
-    if let Some(report) = done_before(&curated.latest()?, settings)? {
+    let seen = curated.latest()?;
+    if let Some(report) = done_before(&seen, settings)? {
         return Ok(report);
     }
     let (origin, grouped) = input.find(settings, crew)?;
@@ -53,7 +54,7 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
     }
     let _running = curated.begin(&settings.run_id)?;
     pause_at("after-begin");
-    let before = curated.latest()?;
+    let before = curated.latest_since(seen)?;
     if let Some(report) = done_before(&before, settings)? {
         // Another process was at the same run, and has finished it.
         return Ok(report);

@@ -96,10 +96,23 @@ impl Curated {
     ///
     /// The place cannot be read, or the manifest is damaged or from a newer version.
     pub fn latest(&self) -> Result<Manifest, Error> {
+        self.latest_since(Manifest { format: FORMAT, ..Manifest::default() })
+    }
+
+    /// The state after the last commit, when `known` was the state a moment ago: read only if there
+    /// is a newer one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Curated::latest`].
+    pub(crate) fn latest_since(&self, known: Manifest) -> Result<Manifest, Error> {
         let manifests = self.io.wait(self.place.list_from("_solder/manifests"))?;
         let Some(last) = manifests.iter().rfind(|object| object.key.ends_with(".json")) else {
-            return Ok(Manifest { format: FORMAT, ..Manifest::default() });
+            return Ok(known);
         };
+        if last.key == manifest_key(known.sequence) {
+            return Ok(known);
+        }
         let manifest: Manifest = self.read_json(&last.key)?;
         if manifest.format > FORMAT {
             let key = self.place.address(&last.key);
