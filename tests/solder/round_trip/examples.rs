@@ -10,7 +10,14 @@ use super::json::Json;
 use super::{Way, crew, folder, nested, round_trip};
 
 fn way(naming: Naming) -> Way {
-    Way { naming, num_threads: 2, block_bytes: 8 << 20, memory_bytes: 1 << 30, ..Way::default() }
+    Way {
+        naming,
+        map_keys: 512,
+        num_threads: 2,
+        block_bytes: 8 << 20,
+        memory_bytes: 1 << 30,
+        ..Way::default()
+    }
 }
 
 /// R18: what comes back, and what is left out.
