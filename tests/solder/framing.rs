@@ -161,9 +161,13 @@ fn r2_an_envelope_without_records() {
 fn r3_entities() {
     let lab = Lab::new();
     lab.write("Order Lines/2024/1.json", "{}").write("visits/1.json", "{}");
-    lab.write("data/source=s/stream=donors/dt=2026-01-01/run_id=r/part-0.ndjson", "{}");
     lab.run(|_| {});
-    assert_eq!(lab.tables(), ["donors", "order_lines", "visits"]);
+    assert_eq!(lab.tables(), ["order_lines", "visits"]);
+    let lab = Lab::new();
+    lab.write("data/source=s/stream=donors/dt=2026-01-01/run_id=r/part-0.ndjson", "{}");
+    lab.write("manifests/source=s/stream=donors/r.json", "{}");
+    let report = lab.run(|_| {});
+    assert_eq!((lab.tables(), report.objects_ignored), (vec!["donors".to_owned()], 1));
     let lab = Lab::new();
     lab.write("a/1.json", r#"{"v":1}"#).write("b/1.json", r#"{"v":2}"#);
     lab.run(|settings| settings.table = Some("all".to_owned()));

@@ -4,10 +4,13 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "tests fail by panicking"
 )]
 
+mod bad_input;
 mod bookmark;
+mod bookmarks;
 mod drift;
 mod framing;
 mod glue;

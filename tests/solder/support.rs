@@ -92,7 +92,7 @@ impl Lab {
     /// A run that must fail; the error with its causes.
     #[track_caller]
     pub fn fail(&self, change: impl FnOnce(&mut Settings)) -> (Error, String) {
-        let error = self.try_run(change).err().expect("the run should fail");
+        let error = self.try_run(change).expect_err("the run should fail");
         let text = chain(&error);
         (error, text)
     }
@@ -174,7 +174,7 @@ impl Lab {
     /// Compares the columns that the header of `expected` names, in its order.
     #[track_caller]
     pub fn shows(&self, table: &str, expected: &str) {
-        shows(&self.table(table), expected);
+        compare(&self.table(table), expected);
     }
 
     /// As [`Lab::shows`], and the table has no other columns.
@@ -184,9 +184,10 @@ impl Lab {
         let mut found: Vec<String> =
             batch.schema().fields().iter().map(|field| field.name().clone()).collect();
         let mut wanted = cells(expected).into_iter().next().unwrap();
-        (found.sort(), wanted.sort());
+        found.sort();
+        wanted.sort();
         assert_eq!(found, wanted, "columns of {table}");
-        shows(&batch, expected);
+        compare(&batch, expected);
     }
 
     /// The columns of a table in order, as `name: type`.
@@ -257,11 +258,6 @@ pub fn read_parquet(path: &Path) -> (SchemaRef, Vec<RecordBatch>) {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
     let schema = builder.schema().clone();
     (schema, builder.build().unwrap().map(Result::unwrap).collect())
-}
-
-#[track_caller]
-fn shows(batch: &RecordBatch, expected: &str) {
-    compare(batch, expected);
 }
 
 /// Compares cell by cell, so that expected tables need not be aligned.

@@ -76,7 +76,7 @@ pub enum Error {
         #[source]
         source: ParquetError,
     },
-    /// The manifest or a file that it names is damaged, or from a newer version.
+    /// The manifest or a file that it names is damaged, or cannot be read for another reason.
     #[error("the manifest `{key}` cannot be understood")]
     Manifest {
         /// The file.
@@ -84,6 +84,18 @@ pub enum Error {
         /// What happened.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The manifest is from a later version.
+    #[error(
+        "the manifest `{key}` was written by a newer version of Solder: it has format {format}, this version reads up to {known}"
+    )]
+    Newer {
+        /// The file.
+        key: String,
+        /// Its format.
+        format: u32,
+        /// The newest format that is known.
+        known: u32,
     },
     /// A file cannot be written.
     #[error("writing `{key}`")]
@@ -246,6 +258,7 @@ impl Error {
             Error::Manifest { .. } => Some(
                 "bring the file back from a backup or the store's versions, or write to another place",
             ),
+            Error::Newer { .. } => Some("install that version, or write to another place"),
             Error::Threshold { .. } => Some(
                 "correct the records, or let more of them pass: without --error-threshold they are set aside in \
                  _quarantine/",
@@ -273,7 +286,7 @@ impl Error {
             Error::Write { source, .. } => {
                 place_error(source).map_or_else(|| write_code(source), output_code)
             }
-            Error::Decode { .. } | Error::Manifest { .. } => 74,
+            Error::Decode { .. } | Error::Manifest { .. } | Error::Newer { .. } => 74,
             Error::Encode(_) => 74,
             Error::Contended { .. } => 75,
             Error::Stopped(Signal::Interrupt) => 130,

@@ -39,24 +39,12 @@ pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> 
 fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error> {
     let began = Instant::now();
     // What cannot be understood is said before anything is looked up.
+    check_run_id(&settings.run_id)?;
     let input = InputObjects::parse(settings)?;
     let curated = Curated::open(crew.io.clone(), &settings.output)?;
-    let before = curated.latest()?;
-    if let Some(run) = before.runs.iter().find(|run| run.run_id == settings.run_id) {
-        if let Some(rewind) = before.rewound_by(run) {
-            return Err(Error::Conflict(format!(
-                "run `{}` was committed, and taken back by the rewind `{}`; read its objects again \
-                 under another --run-id",
-                run.run_id, rewind.run_id
-            )));
-        }
-        // The same run again changes nothing.
-        return Ok(Report {
-            run_id: run.run_id.clone(),
-            sequence: run.sequence,
-            already_committed: true,
-            ..Report::default()
-        });
+    let seen = curated.latest()?;
+    if let Some(report) = done_before(&seen, settings)? {
+        return Ok(report);
     }
     let (origin, grouped) = input.find(settings, crew)?;
     pause_at("after-listing");
@@ -64,7 +52,13 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
     if grouped.entities.is_empty() {
         return Err(Error::NoInput { input: settings.input.clone(), num_ignored });
     }
-    let _running = curated.begin(&settings.run_id, &before)?;
+    let _running = curated.begin(&settings.run_id)?;
+    pause_at("after-begin");
+    let before = curated.latest_since(seen)?;
+    if let Some(report) = done_before(&before, settings)? {
+        // Another process was at the same run, and has finished it.
+        return Ok(report);
+    }
     let mut run = Run {
         settings,
         crew,
@@ -84,8 +78,10 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
     for (name, input) in &grouped.entities {
         run.entity(name, input, &origin)?;
     }
+    pause_at("after-entities");
     run.check_threshold()?;
     run.commit()?;
+    pause_at("after-commit");
     let mut report = run.report;
     report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     crew.progress.end();
@@ -132,6 +128,37 @@ impl InputObjects {
             }
         }
     }
+}
+
+/// A run id is part of the names of files.
+fn check_run_id(run_id: &str) -> Result<(), Error> {
+    let is_bad = |c: char| c == '/' || c == '\\' || c.is_control();
+    if run_id.is_empty() || run_id.starts_with('.') || run_id.contains(is_bad) {
+        return Err(Error::Conflict(format!(
+            "--run-id `{run_id}` names files, so it must not be empty, begin with `.` or hold a slash"
+        )));
+    }
+    Ok(())
+}
+
+/// What to say of a run that is committed already: the same run again changes nothing.
+fn done_before(manifest: &Manifest, settings: &Settings) -> Result<Option<Report>, Error> {
+    let Some(run) = manifest.runs.iter().find(|run| run.run_id == settings.run_id) else {
+        return Ok(None);
+    };
+    if let Some(rewind) = manifest.rewound_by(run) {
+        return Err(Error::Conflict(format!(
+            "run `{}` was committed, and taken back by the rewind `{}`; read its objects again \
+             under another --run-id",
+            run.run_id, rewind.run_id
+        )));
+    }
+    Ok(Some(Report {
+        run_id: run.run_id.clone(),
+        sequence: run.sequence,
+        already_committed: true,
+        ..Report::default()
+    }))
 }
 
 /// A run on its way to its commit.
@@ -501,14 +528,14 @@ impl Run<'_> {
         let shape = format!("_solder/shapes/{name}-{run_id}.json");
         let stored =
             StoredShape { paths: result.shape.store(&result.plan), layout: result.layout.clone() };
-        self.curated.write_json(&shape, &stored)?;
+        self.stage_json(format!("{name}/shape.json"), &shape, &stored)?;
         let bookmark = if self.settings.bookmark {
             if !appends {
                 bookmark.objects.clear();
             }
             bookmark.objects.extend(read);
             let key = format!("_solder/bookmarks/{name}-{run_id}.json");
-            self.curated.write_json(&key, &bookmark)?;
+            self.stage_json(format!("{name}/bookmark.json"), &key, &bookmark)?;
             Some(key)
         } else {
             None
@@ -535,6 +562,19 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Stages a file that the manifest will refer to.
+    fn stage_json(
+        &mut self,
+        staged: String,
+        key: &str,
+        value: &impl serde::Serialize,
+    ) -> Result<(), Error> {
+        let publication = Publication { staged, key: key.to_owned() };
+        self.curated.stage_json(&self.staging, &publication, value)?;
+        self.publications.push(publication);
+        Ok(())
+    }
+
     fn check_threshold(&self) -> Result<(), Error> {
         let report = &self.report;
         let num_records = report.records_read + report.records_quarantined;
@@ -555,6 +595,7 @@ impl Run<'_> {
         pause_at("before-finishing");
         self.crew.stop.check()?;
         self.finish_files()?;
+        pause_at("after-finishing");
         for (number, (name, file)) in self.quarantine.drain(..).enumerate() {
             let (staged, num_rows, size_bytes) = file;
             let key = format!("_quarantine/{}-{number}.parquet", self.settings.run_id);

@@ -24,7 +24,7 @@ use crate::pool::Pool;
 use crate::progress::{Event, Progress, Taken};
 use crate::read::{Block, BlockOptions, Blocks, Origin, Sources};
 use crate::relation::{Column, Layout, LayoutOptions, Naming, Role, check_key, layout};
-use crate::shape::{ColumnType, JsonPath, KnownPath, Maps, PathId, Plan, Shape, find_maps};
+use crate::shape::{ColumnType, JsonPath, KnownPath, Maps, PathId, Plan, Shape, Step, find_maps};
 use crate::shred::{ColumnData, Counts, Shredded, Shredder};
 use crate::stage::{QuarantineWriter, StageLimits, StagedFile, Stager};
 
@@ -551,11 +551,23 @@ impl<'a> Collector<'a> {
     }
 }
 
+/// An object with fewer members than this is hardly a map.
+const MANY_MEMBERS: usize = 16;
+
 /// The objects with the most members, as candidates for `--map`.
 fn most_members(shape: &Shape, plan: &Plan) -> String {
-    let children = shape.children();
-    let mut counts: Vec<(usize, usize)> =
-        children.iter().enumerate().skip(1).map(|(at, children)| (children.len(), at)).collect();
+    let num_keys = |children: &Vec<usize>| {
+        let children = children.iter().filter_map(|child| shape.paths().get(*child));
+        children.filter(|path| matches!(path.step, Some(Step::Key(_)))).count()
+    };
+    let mut counts: Vec<(usize, usize)> = shape
+        .children()
+        .iter()
+        .enumerate()
+        .skip(1)
+        .map(|(at, children)| (num_keys(children), at))
+        .filter(|(num_keys, _)| *num_keys >= MANY_MEMBERS)
+        .collect();
     counts.sort_unstable_by(|a, b| b.cmp(a));
     let paths = counts.iter().take(3).filter_map(|(_, at)| shape.paths().get(*at));
     let names: Vec<String> =

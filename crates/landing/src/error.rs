@@ -238,7 +238,7 @@ impl PlaceError {
 
     /// Whether the same call may succeed later, with nothing changed by hand.
     ///
-    /// The client of a store has already retried for minutes when this says so.
+    /// The client of a store has already retried for half a minute when this says so.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::CreateContended { .. } | Self::Replaced { .. } => true,

@@ -24,8 +24,15 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// What goes to stderr [default: text on a terminal, json elsewhere]
-    #[arg(long, value_enum, value_name = "FORMAT", global = true, help_heading = "Reporting")]
+    /// What goes to stderr: text (on a terminal) or json (elsewhere)
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        hide_possible_values = true,
+        global = true,
+        help_heading = "Reporting"
+    )]
     pub(crate) log: Option<LogFormat>,
 }
 

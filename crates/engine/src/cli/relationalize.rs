@@ -75,6 +75,7 @@ pub(crate) struct Relationalize {
     #[arg(
         long,
         value_enum,
+        value_name = "ACTION",
         default_value = "quarantine",
         hide_short_help = true,
         help_heading = "Values"

@@ -8,11 +8,19 @@ use solder_landing::Place;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Reporting")]
 pub(crate) struct Reporting {
-    /// What goes to stdout: a summary to read, or the whole report
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    /// What goes to stdout: a summary as text, or the whole report as json
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        hide_possible_values = true,
+        default_value = "text"
+    )]
     pub(crate) report: ReportFormat,
 
-    /// Write the report as JSON to this file or URL as well, also when the run fails
+    /// Write the report as JSON to this file or URL as well
+    ///
+    /// After the commit; when the run fails, an object with `error`, `exit_code` and `causes`.
     #[arg(long, value_name = "URL")]
     manifest: Option<String>,
 }

@@ -29,6 +29,9 @@ impl Bar {
     /// Shows nothing yet.
     pub(crate) fn new() -> Bar {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+        // Whatever is drawn first, it is not the bar that there is by default.
+        let style = ProgressStyle::with_template(STAGE);
+        let bar = style.map_or(bar.clone(), |style| bar.with_style(style));
         Bar { bar, entity: Mutex::new(Reading { taken: Taken::default(), since: Instant::now() }) }
     }
 
@@ -36,15 +39,10 @@ impl Bar {
         if self.bar.is_hidden() {
             return;
         }
-        self.restart();
         self.bar.set_prefix(entity.to_owned());
-        match total_bytes {
-            0 => self.style(UNKNOWN),
-            _ => {
-                self.bar.set_length(total_bytes);
-                self.style(KNOWN);
-            }
-        }
+        self.style(if total_bytes == 0 { UNKNOWN } else { KNOWN });
+        self.bar.set_length(total_bytes);
+        self.restart();
         self.bar.enable_steady_tick(TICK);
     }
 

@@ -214,9 +214,9 @@ pub fn rewind(
     to: &str,
     stamp: &Stamp,
 ) -> Result<Change, Error> {
+    let _running = curated.begin(&stamp.run_id)?;
     let before = latest(curated)?;
     let to = find_run(curated, &before, to)?;
-    let _running = curated.begin(&stamp.run_id, &before)?;
     let mut edit = Edit::new(&before, stamp, "bookmark rewind");
     edit.change.rewound_to = Some(to);
     let mut then = None;

@@ -16,6 +16,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -32,6 +33,8 @@ use super::manifest::{Bookmark, Entity, FORMAT, Manifest, StoredShape};
 
 /// Objects of a store that are copied at one time.
 const MAX_REQUESTS: usize = 16;
+/// What the marker of a run says.
+const MARKER: Bytes = Bytes::from_static(b"running\n");
 /// A run in a store says this often that it is alive,
 const HEARTBEAT_SECONDS: u64 = 60;
 /// and counts as dead when it has not for this long.
@@ -93,18 +96,27 @@ impl Curated {
     ///
     /// The place cannot be read, or the manifest is damaged or from a newer version.
     pub fn latest(&self) -> Result<Manifest, Error> {
+        self.latest_since(Manifest { format: FORMAT, ..Manifest::default() })
+    }
+
+    /// The state after the last commit, when `known` was the state a moment ago: read only if there
+    /// is a newer one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Curated::latest`].
+    pub(crate) fn latest_since(&self, known: Manifest) -> Result<Manifest, Error> {
         let manifests = self.io.wait(self.place.list_from("_solder/manifests"))?;
         let Some(last) = manifests.iter().rfind(|object| object.key.ends_with(".json")) else {
-            return Ok(Manifest { format: FORMAT, ..Manifest::default() });
+            return Ok(known);
         };
+        if last.key == manifest_key(known.sequence) {
+            return Ok(known);
+        }
         let manifest: Manifest = self.read_json(&last.key)?;
         if manifest.format > FORMAT {
-            let message = format!(
-                "it has format {}, this version of Solder reads up to {FORMAT}",
-                manifest.format
-            );
             let key = self.place.address(&last.key);
-            return Err(Error::Manifest { key, source: message.into() });
+            return Err(Error::Newer { key, format: manifest.format, known: FORMAT });
         }
         Ok(manifest)
     }
@@ -144,7 +156,8 @@ impl Curated {
         })
     }
 
-    /// Writes a file that a manifest will refer to.
+    /// Writes a file that a manifest will refer to where it is visible; for what moves with no other
+    /// file.
     ///
     /// # Errors
     ///
@@ -154,31 +167,62 @@ impl Curated {
         Ok(self.io.wait(self.place.write(key, bytes))?)
     }
 
-    /// Says that the run is alive, and removes what dead ones left behind.
+    /// Stages a file that a manifest will refer to.
     ///
     /// # Errors
     ///
     /// The place refuses.
-    pub fn begin(&self, run_id: &str, manifest: &Manifest) -> Result<Running, Error> {
+    pub fn stage_json(
+        &self,
+        staging: &Place,
+        publication: &Publication,
+        value: &impl Serialize,
+    ) -> Result<(), Error> {
+        let bytes = to_json(&publication.key, value)?;
+        Ok(self.io.wait(staging.write(&publication.staged, bytes))?)
+    }
+
+    /// Says that the run is alive, and removes what dead ones left behind. On disk, waits for a run of
+    /// the same id: what it did is in [`Curated::latest`] afterwards.
+    ///
+    /// # Errors
+    ///
+    /// The place refuses.
+    pub fn begin(&self, run_id: &str) -> Result<Running, Error> {
         let key = format!("_solder/running/{run_id}");
         // The first thing that is written: what keeps this from the disk keeps all from it.
-        self.io
-            .wait(self.place.write(&key, Bytes::from_static(b"running\n")))
-            .map_err(|source| Error::Output { place: self.place.to_string(), source })?;
-        let (lock, heartbeat) = match self.place.local_path(&key) {
+        let refused = |source| Error::Output { place: self.place.to_string(), source };
+        let (is_new, lock, heartbeat) = match self.place.local_path(&key) {
             Some(path) => {
-                let lock = File::open(&path).and_then(|file| {
-                    file.lock()?;
-                    Ok(file)
-                });
-                let source = |source| Error::Write { key: path.display().to_string(), source };
-                (Some(lock.map_err(source)?), None)
+                let (is_new, lock) = self.lock(&key, &path)?;
+                (is_new, Some(lock), None)
             }
-            None => (None, Some(self.heartbeat(key.clone()))),
+            None => {
+                self.io.wait(self.place.write(&key, MARKER)).map_err(refused)?;
+                (true, None, Some(self.heartbeat(key.clone())))
+            }
         };
         let running = Running { curated: self.clone(), key, _lock: lock, heartbeat };
-        self.remove_dead(manifest, &running.key)?;
+        self.remove_dead(&running.key, is_new)?;
         Ok(running)
+    }
+
+    /// The marker of a run on disk, locked, and whether no earlier run had left it there.
+    fn lock(&self, key: &str, path: &Path) -> Result<(bool, File), Error> {
+        let failed = |source| Error::Write { key: path.display().to_string(), source };
+        loop {
+            let refused = |source| Error::Output { place: self.place.to_string(), source };
+            let created = self.io.wait(self.place.create(key, MARKER)).map_err(refused)?;
+            let lock = match File::open(path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                opened => opened.map_err(failed)?,
+            };
+            lock.lock().map_err(failed)?;
+            // The run that had the lock before may have removed the marker with its end.
+            if is_at(&lock, path) {
+                return Ok((matches!(created, Creation::Created), lock));
+            }
+        }
     }
 
     fn heartbeat(&self, key: String) -> tokio::task::JoinHandle<()> {
@@ -187,45 +231,61 @@ impl Curated {
             loop {
                 tokio::time::sleep(std::time::Duration::from_secs(HEARTBEAT_SECONDS)).await;
                 // One that fails is followed by others before the run counts as dead.
-                let _ = place.write(&key, Bytes::from_static(b"running\n")).await;
+                let _ = place.write(&key, MARKER).await;
             }
         })
     }
 
-    fn remove_dead(&self, manifest: &Manifest, own: &str) -> Result<(), Error> {
-        let running = self.io.wait(self.place.list_from("_solder/running"))?;
-        // The store's own clock, as it stamped the marker just written.
-        let now = running.iter().find(|object| object.key == own).and_then(|o| o.modified_us);
-        let (dead, alive): (Vec<&Object>, Vec<&Object>) =
-            running.iter().partition(|object| object.key != own && self.is_dead(object, now));
-        if dead.is_empty() {
+    fn remove_dead(&self, own: &str, is_new: bool) -> Result<(), Error> {
+        let mut running = self.io.wait(self.place.list_from("_solder/running"))?;
+        let is_other = |object: &&Object| object.key != own;
+        if is_new && !running.iter().filter(is_other).any(|object| self.is_dead(object, &running)) {
             return Ok(());
         }
-        let run_of =
-            |object: &&Object| object.key.rsplit('/').next().unwrap_or_default().to_owned();
-        let alive: Vec<String> = alive.iter().map(run_of).collect();
-        let named = named_files(manifest);
+        // In this order: a file that is listed belongs to a run that is listed after it, or to one
+        // that has ended since, and then the manifest read last knows it.
         let objects = self.io.wait(self.place.list())?;
+        running = self.io.wait(self.place.list_from("_solder/running"))?;
+        let (mut alive, mut dead, mut locks) = (Vec::new(), Vec::new(), Vec::new());
+        for object in running.iter().filter(is_other) {
+            match self.dead(object, &running) {
+                Some(lock) => {
+                    dead.push(object.key.clone());
+                    locks.push(lock);
+                }
+                None => alive.push(object.key.rsplit('/').next().unwrap_or_default()),
+            }
+        }
+        let manifest = self.latest()?;
+        let named = named_files(&manifest);
         let mut garbage: Vec<String> = objects
             .into_iter()
             .map(|object| object.key)
             .filter(|key| {
-                let of_alive = alive.iter().any(|run| key.contains(run.as_str()));
-                let is_data = key.ends_with(".parquet") || key.starts_with("_solder/staging/");
-                is_data && !of_alive && !named.contains(key.as_str())
+                let of_alive = alive.iter().any(|run| key.contains(run));
+                is_of_runs(key) && !of_alive && !named.contains(key.as_str())
             })
             .collect();
-        garbage.extend(dead.iter().map(|object| object.key.clone()));
-        Ok(self.io.wait(self.place.delete(&garbage))?)
+        garbage.extend(dead);
+        let removed = self.io.wait(self.place.delete(&garbage));
+        // Held until here, so that no run begins under a marker that is about to go.
+        drop(locks);
+        Ok(removed?)
     }
 
-    fn is_dead(&self, marker: &Object, now: Option<i64>) -> bool {
-        match self.place.local_path(&marker.key) {
-            Some(path) => File::open(path).is_ok_and(|file| file.try_lock().is_ok()),
-            None => now
-                .zip(marker.modified_us)
-                .is_some_and(|(now, modified)| now - modified > DEAD_AFTER_US),
+    fn is_dead(&self, marker: &Object, running: &[Object]) -> bool {
+        self.dead(marker, running).is_some()
+    }
+
+    /// Whether the run of a marker is dead, and on disk the lock that proves it.
+    fn dead(&self, marker: &Object, running: &[Object]) -> Option<Option<File>> {
+        if let Some(path) = self.place.local_path(&marker.key) {
+            let file = File::open(path).ok()?;
+            return file.try_lock().is_ok().then_some(Some(file));
         }
+        // The store's own clock, as it stamped the newest marker.
+        let now = running.iter().filter_map(|object| object.modified_us).max()?;
+        (now - marker.modified_us? > DEAD_AFTER_US).then_some(None)
     }
 
     /// Makes the staged files of a run and its manifest the state of the place, if no other run has
@@ -245,7 +305,11 @@ impl Curated {
         let run_id = manifest.runs.last().map_or("", |run| run.run_id.as_str());
         let staging = format!("_solder/staging/{run_id}");
         pause_at("before-publish");
-        self.publish(&staging, publications)?;
+        let published: Vec<&str> = publications.iter().map(|file| file.key.as_str()).collect();
+        if let Err(error) = self.publish(&staging, publications) {
+            let _ = self.io.wait(self.place.delete(&published));
+            return Err(error);
+        }
         pause_at("before-manifest");
         let key = manifest_key(manifest.sequence);
         let bytes = to_json(&key, manifest)?;
@@ -256,8 +320,6 @@ impl Curated {
                 let found: Manifest = self.read_json(&key)?;
                 let other = found.runs.last().map_or("", |run| run.run_id.as_str());
                 if other != run_id {
-                    let published: Vec<&str> =
-                        publications.iter().map(|file| file.key.as_str()).collect();
                     self.io.wait(self.place.delete(&published))?;
                     return Err(Error::Contended { other: other.to_owned() });
                 }
@@ -323,6 +385,31 @@ impl Drop for Running {
 
 fn manifest_key(sequence: u64) -> String {
     format!("_solder/manifests/{sequence:020}.json")
+}
+
+/// Whether a key is one that runs write, and that counts only when a manifest names it.
+fn is_of_runs(key: &str) -> bool {
+    key.ends_with(".parquet")
+        || ["staging", "shapes", "bookmarks"].iter().any(|folder| {
+            key.strip_prefix("_solder/")
+                .and_then(|key| key.strip_prefix(folder))
+                .is_some_and(|rest| rest.starts_with('/'))
+        })
+}
+
+/// Whether an open file is still the one at a path.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    let found = std::fs::metadata(path).map(identity).ok();
+    found.is_some() && found == file.metadata().map(identity).ok()
+}
+
+/// Whether an open file is still the one at a path; elsewhere, whether there is one.
+#[cfg(not(unix))]
+fn is_at(_file: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 /// Every file that a manifest names.

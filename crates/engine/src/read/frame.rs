@@ -119,7 +119,7 @@ pub struct Rejected {
     pub line: u64,
     /// Why.
     pub reason: RejectReason,
-    /// Its bytes, at most the first [`MAX_RAW_BYTES`].
+    /// Its bytes, at most the first mebibyte.
     pub raw: Vec<u8>,
 }
 

@@ -80,7 +80,7 @@ impl Sources {
 
     /// Opens the next object; `None` after the last. The reader of the one before is at its end then.
     ///
-    /// Memory: up to 72 MiB for what a store has sent ahead.
+    /// Memory: up to 80 MiB for what a store has sent ahead.
     ///
     /// # Errors
     ///

@@ -55,6 +55,7 @@ impl Shredder {
             let place = Place { text, segment, object: *object, object_hash };
             // Checked once for the whole segment; only a bad one is checked record by record.
             let utf8 = simdutf8::basic::from_utf8(text).ok();
+            let num_before = shredded.rejects.len();
             match &segment.records {
                 Records::Lines => {
                     self.lines(&place, utf8, &mut row_ids, &mut shredded.rejects);
@@ -66,6 +67,7 @@ impl Shredder {
                     }
                 }
             }
+            number_lines(&place, shredded.rejects.get_mut(num_before..).unwrap_or_default());
             shredded.rejects.extend(segment.rejected.iter().map(|rejected| Reject {
                 object: *object,
                 offset: rejected.offset,
@@ -316,16 +318,29 @@ fn row_id(place: &Place<'_>, at: usize) -> u128 {
 }
 
 fn reject(place: &Place<'_>, start: usize, end: usize, reason: String) -> Reject {
-    let before = place.text.get(..start).unwrap_or_default();
     let raw = place.text.get(start..end).unwrap_or_default();
     let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
     Reject {
         object: place.object,
         offset: place.segment.offset + start as u64,
         length: raw.len() as u64,
-        line: place.segment.line + memchr::memchr_iter(b'\n', before).count() as u64,
+        // Follows from the offset: see `number_lines`.
+        line: 0,
         reason,
         raw: raw.get(..MAX_RAW_BYTES).unwrap_or(raw).to_vec(),
+    }
+}
+
+/// Gives the rejects of a segment, which are in order, their lines: one pass over the text, however many
+/// there are.
+fn number_lines(place: &Place<'_>, rejects: &mut [Reject]) {
+    let (mut line, mut counted) = (place.segment.line, 0);
+    for reject in rejects {
+        let start = (reject.offset - place.segment.offset) as usize;
+        let between = place.text.get(counted..start).unwrap_or_default();
+        line += memchr::memchr_iter(b'\n', between).count() as u64;
+        counted = start;
+        reject.line = line;
     }
 }
 

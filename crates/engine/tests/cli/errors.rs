@@ -42,7 +42,10 @@ fn errors(#[case] code: i32, #[case] arguments: &str) {
         .with("cut.json.gz", &gzip(ORDERS.as_bytes())[..60]);
     assert_fails(&folder, code, arguments);
     assert!(folder.names("curated/_solder/manifests").is_empty(), "nothing is committed");
-    assert!(folder.names("curated/_solder/staging").is_empty(), "nothing stays behind");
+    for part in ["staging", "running", "shapes"] {
+        let names = folder.names(&format!("curated/_solder/{part}"));
+        assert!(names.is_empty(), "nothing stays behind in {part}: {names:?}");
+    }
 }
 
 /// The text of the error is the snapshot named like the test.

@@ -1,10 +1,5 @@
 //! The program `engine` as its users see it: what it prints, how it exits, how it stops.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod errors;
 mod help;

@@ -83,3 +83,19 @@ fn a_report_that_cannot_be_written() {
     assert_eq!(failed.code, 65, "the run's own error counts");
     assert!(failed.stderr.contains("although the run failed as well"), "{failed:?}");
 }
+
+/// R16: every bad record has its own line, also behind many others.
+#[test]
+fn r16_lines_of_bad_records() {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::RowAccessor;
+    let lines = "{\"a\":1}\n{\"a\":\n\n{\"a\":2}\n[1]\n".repeat(3);
+    let folder = Folder::new().with("raw/1.ndjson", &lines);
+    assert_eq!(folder.engine("relationalize raw curated").code, 0);
+    let name = folder.names("curated/_quarantine").remove(0);
+    let file = std::fs::File::open(folder.path().join("curated/_quarantine").join(name)).unwrap();
+    let reader = SerializedFileReader::new(file).unwrap();
+    let numbers: Vec<i64> =
+        reader.get_row_iter(None).unwrap().map(|row| row.unwrap().get_long(2).unwrap()).collect();
+    assert_eq!(numbers, [2, 5, 7, 10, 12, 15]);
+}

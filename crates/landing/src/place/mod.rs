@@ -93,11 +93,11 @@ impl Place {
         let path = text.get(path_start(text)..).unwrap_or_default();
         let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
         let is_url = path.len() != text.len();
-        let is_name = !matches!(name, "" | "." | "..") && !(is_url && name == path);
+        let is_folder = matches!(name, "" | "." | "..") || (is_url && name == path);
         if text.is_empty() {
             return Err(PlaceError::Empty);
         }
-        if !is_name {
+        if is_folder {
             let reason = "it is to name an object, and ends before the object's name";
             return Err(PlaceError::InvalidAddress { text: text.to_owned(), reason });
         }

@@ -1,5 +1,6 @@
 //! What changes a place: objects that come, move and go, each of them whole.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
@@ -25,8 +26,8 @@ pub enum Creation {
     AlreadyExists,
 }
 
-/// Objects of a store that move at one time.
-const MAX_CONCURRENT_RENAMES: usize = 16;
+/// Objects of a store that are copied at one time.
+const MAX_CONCURRENT_COPIES: usize = 16;
 
 impl Place {
     /// Writes a whole object, replacing what was there and creating the folders above it.
@@ -143,9 +144,13 @@ impl Place {
                 self.on_disk(Action::Renaming, first, move || disk::rename_all(&paths)).await
             }
             Backend::Store { .. } => {
-                let renames = moves.iter().map(|(from, to)| self.rename(from, to));
-                let renames = stream::iter(renames).buffer_unordered(MAX_CONCURRENT_RENAMES);
-                renames.try_collect::<Vec<()>>().await.map(drop)
+                let copies = moves.iter().map(|(from, to)| self.copy(from, to));
+                let copies = stream::iter(copies).buffer_unordered(MAX_CONCURRENT_COPIES);
+                copies.try_collect::<Vec<()>>().await?;
+                // All at once: one request for a thousand of them.
+                let new: HashSet<&str> = moves.iter().map(|(_, to)| to.as_str()).collect();
+                let old = moves.iter().map(|(from, _)| from.as_str());
+                self.delete(&old.filter(|from| !new.contains(from)).collect::<Vec<_>>()).await
             }
         }
     }
