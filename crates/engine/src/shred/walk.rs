@@ -134,6 +134,7 @@ struct Undo {
 pub(super) struct Mark {
     num_records: u32,
     num_undo: usize,
+    num_visits: usize,
     counts: Counts,
 }
 
@@ -148,6 +149,8 @@ pub(super) struct Walk {
     pub keys: Vec<Option<NodeIndex>>,
     pub counts: Counts,
     undo: Vec<Undo>,
+    /// The nodes of the values walked since the last record that stays.
+    visits: Vec<NodeIndex>,
     scratch: Vec<u8>,
     cast_scratch: Vec<u8>,
 }
@@ -155,9 +158,12 @@ pub(super) struct Walk {
 impl Node {
     /// Empties the node for the next block.
     pub fn reset(&mut self) {
-        if self.num_seen == 0 {
-            return;
+        if self.num_seen > 0 {
+            self.clear();
         }
+    }
+
+    fn clear(&mut self) {
         self.kinds = Kinds::none();
         self.num_seen = 0;
         self.next_row = 0;
@@ -187,6 +193,7 @@ impl Walk {
             keys: vec![None; plan.keys.len()],
             counts: Counts::default(),
             undo: Vec::new(),
+            visits: Vec::new(),
             scratch: Vec::new(),
             cast_scratch: Vec::new(),
         };
@@ -272,7 +279,8 @@ impl Walk {
     /// What [`Walk::take_back`] returns to.
     pub fn mark(&self) -> Mark {
         let num_records = self.tables.first().map_or(0, |root| root.num_rows);
-        Mark { num_records, num_undo: self.undo.len(), counts: self.counts }
+        let (num_undo, num_visits) = (self.undo.len(), self.visits.len());
+        Mark { num_records, num_undo, num_visits, counts: self.counts }
     }
 
     /// Forgets all that records added since the mark.
@@ -296,6 +304,11 @@ impl Walk {
             table.index.truncate(keep);
             table.keys.truncate(keep);
         }
+        for node in self.visits.drain(mark.num_visits..) {
+            if let Some(node) = self.nodes.get_mut(node) {
+                node.num_seen -= 1;
+            }
+        }
         for Undo { node, kinds } in self.undo.drain(mark.num_undo..).rev() {
             if let Some(node) = self.nodes.get_mut(node) {
                 node.kinds = kinds;
@@ -304,7 +317,9 @@ impl Walk {
         let tables = &self.tables;
         for node in &mut self.nodes {
             let rows = tables.get(node.table).map_or(0, |table| table.num_rows);
-            if node.next_row > rows {
+            if node.next_row > rows && node.num_seen == 0 {
+                node.clear();
+            } else if node.next_row > rows {
                 node.next_row = 0;
                 node.scalars.truncate(rows);
                 node.array_lengths.truncate(rows);
@@ -318,6 +333,7 @@ impl Walk {
     /// The record walked last stays.
     pub fn keep(&mut self) {
         self.undo.clear();
+        self.visits.clear();
     }
 }
 
@@ -339,6 +355,7 @@ impl Record<'_> {
             return Ok(at + 1);
         };
         node.num_seen += 1;
+        self.walk.visits.push(index);
         node.next_row = row + 1;
         if node.rule.action.is_some() {
             return self.with_action(at, index, row);
