@@ -34,6 +34,21 @@ fn r11_columns_and_tables_stay(#[case] bookmark: bool) {
     assert_eq!((lab.table("orders").num_rows(), lab.table("orders__tags").num_rows()), num_rows);
 }
 
+/// R11: a column that only ever held null stays when objects or arrays come to its path.
+#[test]
+fn r11_open_columns_stay_beside_objects_and_arrays() {
+    let lab = Lab::of(r#"{"id":1,"a":null,"b":null}"#);
+    lab.run(with_bookmark);
+    lab.write("orders/2.ndjson", r#"{"id":2,"a":{"x":1},"b":[1]}"#);
+    lab.run(with_bookmark);
+    let columns = lab.columns("orders");
+    for name in ["a", "a__x", "b", "b__len"] {
+        assert!(columns.iter().any(|column| column.contains(name)), "{name} in {columns:?}");
+    }
+    assert_eq!(lab.table("orders").column_by_name("a").map(|a| a.null_count()), Some(2));
+    assert!(lab.table("orders").column_by_name("b").is_some());
+}
+
 /// R11: a table that never had a row still has its file, which says what it would hold.
 #[test]
 fn r11_empty_tables_have_a_file() {

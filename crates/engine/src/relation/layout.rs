@@ -1,6 +1,6 @@
 //! From a shape to tables: which columns there are, in which order, of which type (R5 to R13).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -196,8 +196,14 @@ pub struct LayoutOptions<'a> {
 
 /// The tables for a shape, and for every column the path it comes from.
 pub fn layout(shape: &Shape, plan: &Plan, options: LayoutOptions<'_>) -> Result<Layout, KeyError> {
-    let mut builder =
-        Builder { shape, plan, options, children: shape.children(), tables: Vec::new() };
+    let committed = options.committed.into_iter().flat_map(|layout| &layout.tables);
+    let open = committed
+        .flat_map(|table| &table.columns)
+        .filter(|column| column.is_open && column.role == Role::Value)
+        .map(|column| column.path.as_str())
+        .collect();
+    let children = shape.children();
+    let mut builder = Builder { shape, plan, options, children, open, tables: Vec::new() };
     let root = JsonPath::default();
     let position = shape.paths().iter().position(|path| path.id == PathId::ROOT);
     builder.add_table(position, &root, None, Vec::new())?;
@@ -256,6 +262,8 @@ struct Builder<'a> {
     plan: &'a Plan,
     options: LayoutOptions<'a>,
     children: Vec<Vec<usize>>,
+    /// Paths that an earlier run committed as columns without a type.
+    open: HashSet<&'a str>,
     tables: Vec<DraftTable>,
 }
 
@@ -490,8 +498,11 @@ impl Builder<'_> {
                     self.push(table, request, path, Role::ValueType, ColumnType::String);
                 }
             }
-            // Nothing but nulls so far: the path stays a column all the same (R11).
-            None if !shape.kinds.intersects(Kinds::OBJECT | Kinds::ARRAY | Kinds::MAP) => {
+            // Nothing but nulls so far: the path stays a column all the same (R11), also when objects
+            // or arrays come later.
+            None if !shape.kinds.intersects(Kinds::OBJECT | Kinds::ARRAY | Kinds::MAP)
+                || self.open.contains(path.to_string().as_str()) =>
+            {
                 self.push(table, request(base), path, Role::Value, ColumnType::String);
                 if let Some(column) = self.last_column(table) {
                     column.is_open = true;
