@@ -74,7 +74,7 @@ fn r11_rules_do_not_change_under_rows_that_stay(
         Way { rules, ..way(Naming::Sql) }
     };
     let folder = folder();
-    resolve(before).relationalize(folder.path(), &[vec![format!("{record}\n")]]);
+    resolve(before).relationalize(folder.path(), &[vec![format!("{record}\n")]]).unwrap();
     fs::write(folder.path().join("raw/1.ndjson"), "{\"a\":null}\n").unwrap();
     let again = relationalize(&resolve(after).settings(folder.path(), 1), crew(1));
     assert!(matches!(again, Err(Error::Conflict(_))), "{again:?}");
