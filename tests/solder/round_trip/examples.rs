@@ -99,3 +99,20 @@ fn r10_records_taken_back_do_not_count(#[case] taken_back: &str) {
         assert!(folder.path().join("curated/t__m").is_dir(), "blocks of {block_bytes}");
     }
 }
+
+/// R11, R14: lists that were empty, or held nulls alone, take whatever elements come later, in the
+/// same run or in another.
+#[rstest]
+#[case("[1]")]
+#[case("[true]")]
+#[case("[0.5]")]
+#[case("[\"x\"]")]
+fn r14_empty_lists_take_any_element(#[case] later: &str) {
+    let way =
+        Way { rules: vec![("$.b", "list")], block_bytes: 1, memory_bytes: 4, ..way(Naming::Sql) };
+    let before = [r#"{"b":[]}"#, r#"{"b":[null]}"#];
+    let after = format!(r#"{{"b":{later}}}"#);
+    let all = [before[0], before[1], &after];
+    assert_eq!(round_trip(&way, &[&all]).1, all);
+    assert_eq!(round_trip(&way, &[&before, &[&after]]).1, all);
+}

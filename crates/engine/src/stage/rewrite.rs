@@ -209,7 +209,13 @@ fn widen(array: &ArrayRef, from: &Column, to: &Column) -> Result<ArrayRef, Arrow
         Role::Struct => widen_struct(array, to),
         Role::List => {
             let lists = array.as_list::<i32>();
-            let elements = widen_scalars(lists.values(), from.column_type, to.column_type)?;
+            let elements = match lists.values() {
+                // Without an element, the type of elements was still open.
+                values if values.null_count() == values.len() => {
+                    new_null_array(&scalar_type(to.column_type), values.len())
+                }
+                values => widen_scalars(values, from.column_type, to.column_type)?,
+            };
             let field = Arc::new(Field::new("element", scalar_type(to.column_type), true));
             Ok(Arc::new(arrow_array::ListArray::try_new(
                 field,
