@@ -87,16 +87,17 @@ fn run_relationalize(mut args: Relationalize, console: &Arc<Console>) -> Result<
         }
     };
     let json = format!("{json:#}\n");
-    match (args.reporting.report, &outcome) {
-        (ReportFormat::Json, _) => to_stdout(json.as_bytes())?,
+    let printed = match (args.reporting.report, &outcome) {
+        (ReportFormat::Json, _) => to_stdout(json.as_bytes()),
         (ReportFormat::Text, Ok((settings, report))) => {
             let has_threshold = settings.error_threshold.is_some();
-            to_stdout(output::summary(report, &settings.output, has_threshold).as_bytes())?;
+            to_stdout(output::summary(report, &settings.output, has_threshold).as_bytes())
         }
-        (ReportFormat::Text, Err(_)) => {}
-    }
+        (ReportFormat::Text, Err(_)) => Ok(()),
+    };
+    // A stdout that takes nothing keeps the report from nobody else, and hides no error of the run.
     let written = destination.map_or(Ok(()), |to| write_report(&to, json, &outcome));
-    match (outcome, written) {
+    match (outcome, written.and(printed)) {
         (Ok((_, report)), Ok(())) => {
             console.run_finished(&report);
             Ok(())

@@ -99,3 +99,23 @@ fn r16_lines_of_bad_records() {
         reader.get_row_iter(None).unwrap().map(|row| row.unwrap().get_long(2).unwrap()).collect();
     assert_eq!(numbers, [2, 5, 7, 10, 12, 15]);
 }
+
+/// A stdout that takes nothing is an error of its own, keeps the report from no file, and does not hide
+/// why a run failed.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_stdout_keeps_the_report_from_nobody_else() {
+    let run = |folder: &Folder, threshold: &str| {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let arguments =
+            format!("relationalize raw curated --report json --manifest last.json {threshold}");
+        let output = folder.command(&arguments).stdout(full).output().unwrap();
+        let report: Value = serde_json::from_str(&folder.read("last.json")).unwrap();
+        (output.status.code(), report)
+    };
+    let folder = mixed();
+    let (code, report) = run(&folder, "");
+    assert_eq!((code, &report["records_quarantined"]), (Some(74), &Value::from(1)));
+    let (code, report) = run(&mixed(), "--error-threshold 0");
+    assert_eq!((code, &report["exit_code"]), (Some(65), &Value::from(65)));
+}
