@@ -12,8 +12,6 @@
 //! they are: what was observed once keeps its column (R11). So does the number of the next record:
 //! `_seq` has a gap where rows were taken back, and no number is given twice.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use solder_landing::Place;
 
@@ -248,8 +246,6 @@ struct Edit<'a> {
     before: &'a Manifest,
     stamp: &'a Stamp,
     manifest: Manifest,
-    /// Bookmarks to be written, by key.
-    bookmarks: BTreeMap<String, Bookmark>,
     publications: Vec<Publication>,
     change: Change,
 }
@@ -260,7 +256,6 @@ impl Edit<'_> {
             before,
             stamp,
             manifest: before.next(&stamp.run_id, &stamp.committed_at, command),
-            bookmarks: BTreeMap::new(),
             publications: Vec::new(),
             change: Change {
                 command: command.to_owned(),
@@ -285,15 +280,10 @@ impl Edit<'_> {
         let sequence = self.manifest.sequence;
         let mut entity = Entity { sequence, ..known.clone() };
         let mut change = EntityChange { entity: name, ..EntityChange::default() };
-        if known.bookmark.is_some() {
-            let mut bookmark = curated.bookmark(known)?;
-            let num_objects = bookmark.objects.len();
-            bookmark.objects.retain(|object| object.sequence <= to);
-            change.objects_forgotten = (num_objects - bookmark.objects.len()) as u64;
-            let key = format!("_solder/bookmarks/{}-{}.json", change.entity, self.stamp.run_id);
-            self.bookmarks.insert(key.clone(), bookmark);
-            entity.bookmark = Some(key);
-        }
+        let mut bookmark = curated.bookmark(known)?;
+        let num_objects = bookmark.objects.len();
+        bookmark.objects.retain(|object| object.sequence <= to);
+        change.objects_forgotten = (num_objects - bookmark.objects.len()) as u64;
         for (table, files) in &mut entity.tables {
             let is_later = |file: &DataFile| file.sequence > to;
             for file in files.extract_if(.., |file| is_later(file)) {
@@ -307,9 +297,26 @@ impl Edit<'_> {
         if change.objects_forgotten == 0 && change.rows_removed == 0 {
             return Ok(());
         }
+        if known.bookmark.is_some() {
+            entity.bookmark = Some(self.stage_bookmark(curated, &change.entity, &bookmark)?);
+        }
         self.fill_empty_tables(curated, &change.entity, &mut entity)?;
         self.set(entity, change);
         Ok(())
+    }
+
+    /// Stages the bookmark of an entity; returns the key that it will have.
+    fn stage_bookmark(
+        &mut self,
+        curated: &Curated,
+        name: &str,
+        bookmark: &Bookmark,
+    ) -> Result<String, Error> {
+        let key = format!("_solder/bookmarks/{name}-{}.json", self.stamp.run_id);
+        let publication = Publication { staged: format!("{name}/bookmark.json"), key: key.clone() };
+        curated.stage_json(&curated.staging(&self.stamp.run_id)?, &publication, bookmark)?;
+        self.publications.push(publication);
+        Ok(key)
     }
 
     /// Gives tables that have lost all their files one without rows.
@@ -352,9 +359,6 @@ impl Edit<'_> {
         if let Some(run) = self.manifest.runs.last_mut() {
             run.rewound_to = rewound_to;
             run.entities = changed;
-        }
-        for (key, bookmark) in &self.bookmarks {
-            curated.write_json(key, bookmark)?;
         }
         curated.commit(self.before, &self.manifest, &self.publications)?;
         self.change.sequence = self.manifest.sequence;

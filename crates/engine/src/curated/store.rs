@@ -10,7 +10,8 @@
 //!             running/<run>            says that a run is alive
 //! ```
 //!
-//! A commit moves the staged files to their folders, creates the next manifest if no other run was
+//! A commit brings the staged files to their folders (a store copies, and what was staged goes at the
+//! end of the run, all at once), creates the next manifest if no other run was
 //! first, and then removes what the manifest no longer names. A run that dies leaves files that no
 //! manifest names; the next run removes them.
 
@@ -20,7 +21,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use solder_landing::{Creation, Object, Place, PlaceError};
@@ -31,8 +31,6 @@ use crate::pause::pause_at;
 
 use super::manifest::{Bookmark, Entity, FORMAT, Manifest, StoredShape};
 
-/// Objects of a store that are copied at one time.
-const MAX_REQUESTS: usize = 16;
 /// What the marker of a run says.
 const MARKER: Bytes = Bytes::from_static(b"running\n");
 /// A run in a store says this often that it is alive,
@@ -156,17 +154,6 @@ impl Curated {
         })
     }
 
-    /// Writes a file that a manifest will refer to where it is visible; for what moves with no other
-    /// file.
-    ///
-    /// # Errors
-    ///
-    /// The place refuses.
-    pub fn write_json(&self, key: &str, value: &impl Serialize) -> Result<(), Error> {
-        let bytes = to_json(key, value)?;
-        Ok(self.io.wait(self.place.write(key, bytes))?)
-    }
-
     /// Stages a file that a manifest will refer to.
     ///
     /// # Errors
@@ -190,15 +177,15 @@ impl Curated {
     /// The place refuses.
     pub fn begin(&self, run_id: &str) -> Result<Running, Error> {
         let key = format!("_solder/running/{run_id}");
-        // The first thing that is written: what keeps this from the disk keeps all from it.
-        let refused = |source| Error::Output { place: self.place.to_string(), source };
         let (is_new, lock, heartbeat) = match self.place.local_path(&key) {
             Some(path) => {
                 let (is_new, lock) = self.lock(&key, &path)?;
                 (is_new, Some(lock), None)
             }
             None => {
-                self.io.wait(self.place.write(&key, MARKER)).map_err(refused)?;
+                self.io
+                    .wait(self.place.write(&key, MARKER))
+                    .map_err(|error| self.refused(error))?;
                 (true, None, Some(self.heartbeat(key.clone())))
             }
         };
@@ -211,8 +198,8 @@ impl Curated {
     fn lock(&self, key: &str, path: &Path) -> Result<(bool, File), Error> {
         let failed = |source| Error::Write { key: path.display().to_string(), source };
         loop {
-            let refused = |source| Error::Output { place: self.place.to_string(), source };
-            let created = self.io.wait(self.place.create(key, MARKER)).map_err(refused)?;
+            let created = self.io.wait(self.place.create(key, MARKER));
+            let created = created.map_err(|error| self.refused(error))?;
             let lock = match File::open(path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 opened => opened.map_err(failed)?,
@@ -223,6 +210,11 @@ impl Curated {
                 return Ok((matches!(created, Creation::Created), lock));
             }
         }
+    }
+
+    /// The marker is the first thing that is written: what keeps it from the place keeps all from it.
+    fn refused(&self, source: PlaceError) -> Error {
+        Error::Output { place: self.place.to_string(), source }
     }
 
     fn heartbeat(&self, key: String) -> tokio::task::JoinHandle<()> {
@@ -341,21 +333,9 @@ impl Curated {
             .collect();
         // The first file is moved by itself, so that there is a moment with a part of them moved.
         let (first, rest) = moves.split_at(moves.len().min(1));
-        self.io.wait(self.move_all(first))?;
+        self.io.wait(self.place.publish_all(first))?;
         pause_at("while-publishing");
-        Ok(self.io.wait(self.move_all(rest))?)
-    }
-
-    /// Moves files. A store copies them: what is staged goes at the end of the run, all at once.
-    async fn move_all(&self, moves: &[(String, String)]) -> Result<(), PlaceError> {
-        match moves.first().and_then(|(staged, _)| self.place.local_path(staged)) {
-            Some(_) => self.place.rename_all(moves).await,
-            None => {
-                let copies = moves.iter().map(|(staged, key)| self.place.copy(staged, key));
-                let copies = stream::iter(copies).buffer_unordered(MAX_REQUESTS);
-                copies.try_collect::<Vec<()>>().await.map(drop)
-            }
-        }
+        Ok(self.io.wait(self.place.publish_all(rest))?)
     }
 
     /// Removes what a run staged.

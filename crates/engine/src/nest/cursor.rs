@@ -89,7 +89,7 @@ impl Cursor {
             let batch = batch
                 .map_err(ParquetError::from)
                 .and_then(|batch| checked(batch, &self.fields))
-                .map_err(|source| Error::Decode { key: format!("{}/{key}", self.place), source })?;
+                .map_err(|source| Error::Decode { key: self.place.address(key), source })?;
             self.num_rows = batch.num_rows();
             self.batch = batch.columns().to_vec();
             self.next = 0;

@@ -87,7 +87,7 @@ fn read(
         }
         None => reader_of(io.wait(place.read(key))?, columns),
     };
-    reader.map_err(|source| Error::Decode { key: format!("{place}/{key}"), source })
+    reader.map_err(|source| Error::Decode { key: place.address(key), source })
 }
 
 fn reader_of(

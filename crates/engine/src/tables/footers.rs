@@ -56,7 +56,7 @@ pub(super) fn count_nulls(
 }
 
 async fn footer(place: &Place, file: &DataFile) -> Result<ParquetMetaData, Error> {
-    let damaged = |source| Error::Decode { key: format!("{place}/{}", file.key), source };
+    let damaged = |source| Error::Decode { key: place.address(&file.key), source };
     let mut num_bytes = TAIL_BYTES.min(file.size_bytes);
     loop {
         let range = file.size_bytes - num_bytes..file.size_bytes;

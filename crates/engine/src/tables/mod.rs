@@ -270,6 +270,6 @@ fn location(curated: &Curated, key: &str) -> String {
     let place = curated.place();
     match place.local_path(key) {
         Some(path) => std::path::absolute(&path).unwrap_or(path).display().to_string(),
-        None => format!("{}/{key}", place.to_string().trim_end_matches('/')),
+        None => place.address(key),
     }
 }

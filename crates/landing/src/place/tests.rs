@@ -88,6 +88,22 @@ async fn conforms(place: &Place) -> Result<(), PlaceError> {
     assert!(place.copy("none", "x").await.unwrap_err().is_not_found());
     assert!(!place.exists("x").await?);
 
+    // Many come to their place together; what a store leaves behind is the caller's to delete.
+    let moves = [("staged/1", "final/1"), ("staged/2", "final/deep/2"), ("staged/3", "other/3")];
+    let moves = moves.map(|(from, to)| (from.to_owned(), to.to_owned()));
+    for (from, _) in &moves {
+        place.write(from, Bytes::from(from.clone())).await?;
+    }
+    place.publish_all(&moves).await?;
+    for (from, to) in &moves {
+        assert_eq!(place.read(to).await?, from.as_str());
+    }
+    place.delete(&moves.clone().map(|(from, _)| from)).await?;
+    place.delete(&moves.map(|(_, to)| to)).await?;
+    place.publish_all(&[]).await?;
+    let none = [("none".to_owned(), "x".to_owned())];
+    assert!(place.publish_all(&none).await.unwrap_err().is_not_found());
+
     // Uploads: invisible until whole, gone when given up.
     let mut upload = place.upload("up/large").await?;
     let piece = Bytes::from(vec![7; 3 << 20]);

@@ -1,6 +1,5 @@
 //! What changes a place: objects that come, move and go, each of them whole.
 
-use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
@@ -127,13 +126,14 @@ impl Place {
         }
     }
 
-    /// Gives many objects other keys, side by side, as [`Place::rename`] does for one. On disk their
-    /// bytes are made to last first, so that files written plainly are safe behind this.
+    /// Brings many objects to other keys, side by side. On disk they move, and their bytes are made to
+    /// last first, so that files written plainly are safe behind this. A store copies them: what is at
+    /// the old keys is left to the caller, who can delete many at a time.
     ///
     /// # Errors
     ///
-    /// There is no object at one of the old keys, or the place refuses; some may have moved then.
-    pub async fn rename_all(&self, moves: &[(String, String)]) -> Result<(), PlaceError> {
+    /// There is no object at one of the old keys, or the place refuses; some may be there then.
+    pub async fn publish_all(&self, moves: &[(String, String)]) -> Result<(), PlaceError> {
         let Some((first, _)) = moves.first() else { return Ok(()) };
         match &self.backend {
             Backend::Disk(_) => {
@@ -146,11 +146,7 @@ impl Place {
             Backend::Store { .. } => {
                 let copies = moves.iter().map(|(from, to)| self.copy(from, to));
                 let copies = stream::iter(copies).buffer_unordered(MAX_CONCURRENT_COPIES);
-                copies.try_collect::<Vec<()>>().await?;
-                // All at once: one request for a thousand of them.
-                let new: HashSet<&str> = moves.iter().map(|(_, to)| to.as_str()).collect();
-                let old = moves.iter().map(|(from, _)| from.as_str());
-                self.delete(&old.filter(|from| !new.contains(from)).collect::<Vec<_>>()).await
+                copies.try_collect::<Vec<()>>().await.map(drop)
             }
         }
     }
