@@ -181,8 +181,12 @@ pub fn relationalize_entity(
 
 /// One message of a worker or of the reader.
 enum Message {
-    /// Number of the block, what came of it, bytes of JSON in it and bytes read for it.
-    Shredded(u64, Shredded, u64, u64),
+    /// What came of a block.
+    Shredded {
+        number: u64,
+        shredded: Shredded,
+        block: Block,
+    },
     /// No more blocks than this many.
     End(u64),
     Failed(Error),
@@ -203,9 +207,10 @@ fn read_all(
         Arc::new(task.objects.iter().map(|object| xxh3_128(object.key.as_bytes())).collect());
     let (messages, inbox) = unbounded();
     let in_flight = crew.pool.num_threads() + SPARE_BLOCKS;
-    let (permits, permit_pool) = bounded::<()>(in_flight);
+    // A buffer is the permit to fill it, so that memory is used again and again.
+    let (buffers, free_buffers) = bounded::<Vec<u8>>(in_flight);
     for _ in 0..in_flight {
-        let _ = permits.send(());
+        let _ = buffers.send(Vec::new());
     }
     let workers = Workers {
         pool: crew.pool.clone(),
@@ -217,11 +222,11 @@ fn read_all(
     };
     let reader = std::thread::Builder::new()
         .name("reader".to_owned())
-        .spawn(move || read_blocks(blocks, &permit_pool, &workers))
+        .spawn(move || read_blocks(blocks, &free_buffers, &workers))
         .map_err(|source| Error::Read { object: task.origin.address(""), source })?;
-    let result = collect(crew, collector, quarantine, &inbox, &permits);
-    // The reader ends when its permits do; one that hangs in a read is not waited for.
-    drop(permits);
+    let result = collect(crew, collector, quarantine, &inbox, &buffers);
+    // The reader ends when its buffers do; one that hangs in a read is not waited for.
+    drop(buffers);
     drop(inbox);
     if result.is_ok() {
         let _ = reader.join();
@@ -239,12 +244,10 @@ struct Workers {
     messages: Sender<Message>,
 }
 
-fn read_blocks(mut blocks: Blocks, permits: &Receiver<()>, workers: &Workers) {
+fn read_blocks(mut blocks: Blocks, free_buffers: &Receiver<Vec<u8>>, workers: &Workers) {
     for number in 0.. {
-        if permits.recv().is_err() {
-            return;
-        }
-        match blocks.next_block() {
+        let Ok(buffer) = free_buffers.recv() else { return };
+        match blocks.next_block(buffer) {
             Ok(Some(block)) => workers.shred(number, block),
             Ok(None) => {
                 let _ = workers.messages.send(Message::End(number));
@@ -271,9 +274,7 @@ impl Workers {
             let shredded = shredder.shred(&block, &hashes, shape_only.load(Ordering::Relaxed));
             shredders.lock().unwrap_or_else(PoisonError::into_inner).push(shredder);
             if let Some(messages) = guard.messages.take() {
-                let bytes = block.bytes.len() as u64;
-                let message = Message::Shredded(number, shredded, bytes, block.stored_bytes);
-                let _ = messages.send(message);
+                let _ = messages.send(Message::Shredded { number, shredded, block });
             }
         });
     }
@@ -297,7 +298,7 @@ fn collect(
     collector: &mut Collector<'_>,
     quarantine: &mut QuarantineWriter,
     inbox: &Receiver<Message>,
-    permits: &Sender<()>,
+    buffers: &Sender<Vec<u8>>,
 ) -> Result<u64, Error> {
     let mut waiting = BTreeMap::new();
     let mut next = 0;
@@ -315,22 +316,23 @@ fn collect(
             }
         };
         match message {
-            Message::Shredded(number, shredded, bytes, stored_bytes) => {
-                waiting.insert(number, (shredded, bytes, stored_bytes));
+            Message::Shredded { number, shredded, block } => {
+                waiting.insert(number, (shredded, block));
             }
             Message::End(number) => end = Some(number),
             Message::Failed(error) => return Err(error),
         }
-        while let Some((shredded, bytes, stored_bytes)) = waiting.remove(&next) {
+        while let Some((shredded, block)) = waiting.remove(&next) {
+            let bytes = block.bytes.len() as u64;
             crew.progress.add(Taken {
-                stored_bytes,
+                stored_bytes: block.stored_bytes,
                 bytes,
                 records: u64::from(shredded.num_records),
                 quarantined: shredded.rejects.len() as u64,
             });
             num_bytes += bytes;
             collector.take(shredded, quarantine)?;
-            let _ = permits.send(());
+            let _ = buffers.send(collector.reusable(block.bytes));
             if next == 0 {
                 pause_at("after-first-block");
             }
@@ -357,6 +359,8 @@ struct Collector<'a> {
     rows: HashMap<PathId, u64>,
     counts: Counts,
     joins: HashMap<PathId, u64>,
+    /// A layout, and the version of the shape that it is for.
+    layout_so_far: Option<(u64, Arc<Layout>)>,
 }
 
 impl<'a> Collector<'a> {
@@ -376,6 +380,7 @@ impl<'a> Collector<'a> {
         Collector {
             task,
             joins: joins.collect(),
+            layout_so_far: None,
             plan: plan.clone(),
             shape,
             stager,
@@ -389,6 +394,11 @@ impl<'a> Collector<'a> {
             rows: HashMap::new(),
             counts: Counts::default(),
         }
+    }
+
+    /// The buffer of a block for the next one; one that a huge record has made huge is let go.
+    fn reusable(&self, buffer: Vec<u8>) -> Vec<u8> {
+        if buffer.capacity() > 2 * self.task.blocks.target_bytes { Vec::new() } else { buffer }
     }
 
     fn take(&mut self, shredded: Shredded, quarantine: &mut QuarantineWriter) -> Result<(), Error> {
@@ -438,7 +448,7 @@ impl<'a> Collector<'a> {
             self.stager.add(table);
         }
         while self.stager.is_full() {
-            let layout = self.layout()?;
+            let layout = self.current_layout()?;
             self.stager.make_room(&layout)?;
         }
         Ok(())
@@ -490,6 +500,17 @@ impl<'a> Collector<'a> {
         };
         layout(&self.shape, &self.plan, options)
             .map_err(|source| Error::Key { entity: self.task.name.to_owned(), source })
+    }
+
+    /// The layout of what was observed so far; made again only when the shape has widened.
+    fn current_layout(&mut self) -> Result<Arc<Layout>, Error> {
+        let version = self.shape.version();
+        if let Some((_, layout)) = self.layout_so_far.as_ref().filter(|(at, _)| *at == version) {
+            return Ok(layout.clone());
+        }
+        let layout = Arc::new(self.layout()?);
+        self.layout_so_far = Some((version, layout.clone()));
+        Ok(layout)
     }
 
     /// The paths of columns that are timestamps in a file of this run, and are none any more. The

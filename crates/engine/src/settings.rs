@@ -172,7 +172,7 @@ impl Settings {
             max_columns: 10_000,
             max_tables: 2_000,
             memory_bytes: 1 << 30,
-            block_bytes: 8 << 20,
+            block_bytes: 4 << 20,
         }
     }
 
@@ -198,10 +198,11 @@ impl Settings {
     }
 
     pub(crate) fn stage_limits(&self) -> StageLimits {
-        let buffer_bytes = self.memory_bytes / 2;
+        let memory_bytes = self.memory_bytes / 2;
         StageLimits {
-            buffer_bytes,
-            row_group_bytes: (128 << 20).min(buffer_bytes / 2),
+            memory_bytes,
+            batch_bytes: (4 << 20).min(memory_bytes / 16).max(1),
+            row_group_bytes: (128 << 20).min(memory_bytes),
             file_bytes: 256 << 20,
         }
     }

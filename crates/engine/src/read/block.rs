@@ -47,13 +47,14 @@ impl Blocks {
         Blocks { sources, options, open: None, stored_bytes: Arc::default() }
     }
 
-    /// The next block; `None` at the end of the input.
+    /// The next block, its bytes in `buffer`; `None` at the end of the input.
     ///
     /// # Errors
     ///
     /// An object cannot be read or decompressed. Nothing of it may be committed then (R16).
-    pub fn next_block(&mut self) -> Result<Option<Block>, Error> {
-        let mut block = Block::default();
+    pub fn next_block(&mut self, buffer: Vec<u8>) -> Result<Option<Block>, Error> {
+        let mut block = Block { bytes: buffer, ..Block::default() };
+        block.bytes.clear();
         while block.bytes.len() < self.options.target_bytes && block.segments.len() < MAX_SEGMENTS {
             if self.open.is_none() && !self.open_next()? {
                 break;

@@ -15,6 +15,8 @@ pub struct Shape {
     paths: Vec<PathShape>,
     /// Position in `paths` by path number.
     by_id: Vec<Option<usize>>,
+    /// How often it has widened.
+    version: u64,
 }
 
 /// What was observed at one path.
@@ -64,9 +66,15 @@ impl Shape {
     pub fn add(&mut self, plan: &Plan, id: PathId, kinds: Kinds, num_seen: u64) {
         let position = self.position(plan, id);
         if let Some(path) = self.paths.get_mut(position) {
+            self.version += u64::from(!path.kinds.contains(kinds));
             path.kinds |= kinds;
             path.num_seen += num_seen;
         }
+    }
+
+    /// Tells whether the shape has widened: it is greater then.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     fn position(&mut self, plan: &Plan, id: PathId) -> usize {
@@ -79,6 +87,7 @@ impl Shape {
         let position = self.paths.len();
         let action = plan.rule(id).action;
         let kinds = Kinds::none();
+        self.version += 1;
         self.paths.push(PathShape { id, parent, step, kinds, num_seen: 0, action });
         if self.by_id.len() <= id.index() {
             self.by_id.resize(id.index() + 1, None);

@@ -65,13 +65,13 @@ impl Members {
     #[inline]
     fn find(&mut self, key: &[u8]) -> Option<NodeIndex> {
         if let Some((expected, node)) = self.nodes.get(self.expected)
-            && **expected == *key
+            && is_same(expected, key)
         {
             self.expected += 1;
             return Some(*node);
         }
         let position = if self.nodes.len() <= MEMBERS_COMPARED {
-            self.nodes.iter().position(|(known, _)| **known == *key)
+            self.nodes.iter().position(|(known, _)| is_same(known, key))
         } else {
             self.by_key.get(key).copied()
         }?;
@@ -90,6 +90,20 @@ impl Members {
             self.by_key.insert(key.into(), position);
         }
     }
+}
+
+/// Whether two keys are the same: eight bytes at a time, since most are too short for a call to be worth
+/// the while.
+#[inline]
+fn is_same(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    let (left, left_rest) = left.as_chunks::<8>();
+    let (right, right_rest) = right.as_chunks::<8>();
+    let words = left.iter().zip(right);
+    words.map(|(l, r)| u64::from_ne_bytes(*l) ^ u64::from_ne_bytes(*r)).all(|d| d == 0)
+        && left_rest.iter().zip(right_rest).all(|(l, r)| l == r)
 }
 
 /// The rows of one table in the block at hand.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{Decimal128Builder, StringBuilder};
+use arrow_array::builder::Decimal128Builder;
 use arrow_array::{
     ArrayRef, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, ListArray,
     StringArray, StructArray, TimestampMicrosecondArray, new_null_array,
@@ -91,10 +91,8 @@ pub fn chunk_array(
             Some(Positions::Index(index)) => Arc::new(Int32Array::from(index.clone())),
             _ => nulls(),
         },
-        Role::RowId => Arc::new(StringArray::from_iter_values(
-            chunk.keys.row_ids.iter().map(|id| format!("{id:032x}")),
-        )),
-        Role::RootRowId => hex_array(&chunk.keys.row_ids, &chunk.records)?,
+        Role::RowId => hex_array(&chunk.keys.row_ids, 0..rows)?,
+        Role::RootRowId => hex_array(&chunk.keys.row_ids, chunk.records.iter().copied())?,
         Role::RootKey(part) => match chunk.keys.columns.get(part) {
             Some((_, keys)) => {
                 let records = chunk.keys.num_records(keys);
@@ -125,16 +123,34 @@ pub fn chunk_array(
     })
 }
 
-fn hex_array(ids: &[u128], records: &[u32]) -> Result<ArrayRef, ArrowError> {
-    use std::fmt::Write;
-    let mut builder = StringBuilder::with_capacity(records.len(), records.len() * 32);
+/// The identities of `records` as 32 hexadecimal digits each.
+fn hex_array(
+    ids: &[u128],
+    records: impl ExactSizeIterator<Item = u32>,
+) -> Result<ArrayRef, ArrowError> {
+    const DIGITS: usize = 32;
+    let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(DIGITS, records.len()));
+    let mut text = Vec::with_capacity(records.len() * DIGITS);
+    let mut last = (u32::MAX, [0; DIGITS]);
     for record in records {
-        let id = ids.get(*record as usize).copied().unwrap_or_default();
-        write!(builder, "{id:032x}")
-            .map_err(|error| ArrowError::from_external_error(Box::new(error)))?;
-        builder.append_value("");
+        // Rows of one record lie together.
+        if last.0 != record {
+            last = (record, hex(ids.get(record as usize).copied().unwrap_or_default()));
+        }
+        text.extend_from_slice(&last.1);
     }
-    Ok(Arc::new(builder.finish()))
+    Ok(Arc::new(StringArray::try_new(offsets, Buffer::from(text), None)?))
+}
+
+/// The hexadecimal digits of `id`, the highest first.
+fn hex(id: u128) -> [u8; 32] {
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(id.to_be_bytes()) {
+        for (digit, nibble) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
+            *digit = nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+        }
+    }
+    digits
 }
 
 /// Which rows are null; `None` when none is.
@@ -384,4 +400,16 @@ fn list_array(
         elements,
         null_buffer(&lengths.validity, rows),
     )?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r8_row_ids_are_lower_case_hexadecimal() {
+        for id in [0, 1, 0x0123_4567_89ab_cdef_0011_2233_4455_6677, u128::MAX] {
+            assert_eq!(hex(id).as_slice(), format!("{id:032x}").as_bytes());
+        }
+    }
 }

@@ -9,8 +9,8 @@ use crate::error::Error;
 use crate::io::Io;
 use crate::relation::{Table, arrow_schema};
 
+use super::properties::writer_properties;
 use super::sink::Sink;
-use super::writer::writer_properties;
 
 /// Writes the file `key` with the columns of `table` and no rows; returns its bytes.
 ///

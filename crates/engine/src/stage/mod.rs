@@ -1,6 +1,9 @@
 //! Columns into Parquet files.
 mod arrays;
 mod empty;
+mod encode;
+mod group;
+mod properties;
 mod quarantine;
 mod rewrite;
 mod sink;

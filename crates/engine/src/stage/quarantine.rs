@@ -13,8 +13,8 @@ use crate::error::Error;
 use crate::io::Io;
 use crate::shred::Reject;
 
+use super::properties::writer_properties;
 use super::sink::Sink;
-use super::writer::writer_properties;
 
 /// Bytes that wait before they are written.
 const BATCH_BYTES: usize = 16 << 20;

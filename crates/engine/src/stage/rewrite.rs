@@ -27,8 +27,8 @@ use crate::shape::ColumnType;
 use crate::shred::number::write_number;
 use crate::shred::{parse_timestamp, write_decimal, write_timestamp};
 
+use super::properties::writer_properties;
 use super::sink::Sink;
-use super::writer::writer_properties;
 
 /// Rows decoded at a time.
 const BATCH_ROWS: usize = 8192;

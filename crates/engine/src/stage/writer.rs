@@ -1,25 +1,24 @@
 //! Chunks into Parquet files.
 //!
 //! ```text
-//!   chunks, in order ──▶ buffer of the table ──▶ row group ──▶ staged file ──▶ rolled at its size
-//!                        (memory budget)         columns encoded in parallel
+//!   chunks, in order ──▶ waiting ──▶ row group ──────────▶ staged file ──▶ rolled at its size
+//!                        (batches)   columns encoded        written when the
+//!                                    in parallel, in memory row group is full
 //! ```
 //!
-//! A file has the columns and types known when it was begun. Where the shape has widened since, the
-//! next row group begins a new file, and the narrower one is rewritten at the end (R19). What stays
-//! in the buffers until the end, all of a small input, is written once, in its final shape.
+//! Chunks wait until there are enough of a table to be worth the while of all threads; then they are
+//! encoded, a task per column, into a row group that stays in memory until it is full. A row group can
+//! still take new columns, as long as its file is not begun. Where a type has widened, or a column is
+//! new to a file, the next row group begins a new file, and the narrower one is finished at the end
+//! (R19). A small input is written once, in its final shape.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use parquet::arrow::arrow_writer::{
-    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
-};
+use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use solder_landing::Place;
 
@@ -30,15 +29,19 @@ use crate::relation::{Layout, Table, arrow_schema};
 use crate::shape::{JsonPath, PathId, Plan};
 use crate::shred::TableChunk;
 
-use super::arrays::chunk_array;
+use super::encode::ColumnEncoder;
+use super::group::RowGroup;
+use super::properties::writer_properties;
 use super::sink::Sink;
 
-/// When row groups and files end, in bytes.
+/// When batches, row groups and files end, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct StageLimits {
-    /// All that may wait in the buffers, uncompressed.
-    pub buffer_bytes: usize,
-    /// A row group, uncompressed.
+    /// All that waits and all that is encoded in memory.
+    pub memory_bytes: usize,
+    /// Chunks of a table that are encoded at one time.
+    pub batch_bytes: usize,
+    /// A row group, before it is encoded.
     pub row_group_bytes: usize,
     /// A file, encoded.
     pub file_bytes: usize,
@@ -61,7 +64,8 @@ pub struct StagedFile {
     pub size_bytes: u64,
 }
 
-/// Columns encoded at one time, unless one table alone has more.
+/// Columns encoded at one time where many tables are written, unless one table alone has more: an
+/// encoder costs about 100 KiB.
 const MAX_ENCODERS: usize = 256;
 /// Files open at one time; systems allow 1,024 by default, and 256 on some.
 const MAX_OPEN_FILES: usize = 128;
@@ -75,22 +79,60 @@ pub struct Stager {
     /// Prefix of the keys of this entity's files.
     prefix: String,
     limits: StageLimits,
-    buffers: HashMap<PathId, Buffer>,
-    buffered_bytes: usize,
-    open: HashMap<PathId, OpenFile>,
+    lanes: HashMap<PathId, Lane>,
+    /// Sum over the lanes.
+    memory_bytes: usize,
+    num_open_files: usize,
     staged: Vec<StagedFile>,
 }
 
+/// One table on its way.
 #[derive(Default)]
-struct Buffer {
-    chunks: Vec<Arc<TableChunk>>,
-    bytes: usize,
+struct Lane {
+    /// Chunks that wait, in order.
+    waiting: Vec<Arc<TableChunk>>,
+    waiting_bytes: usize,
+    group: Option<RowGroup>,
+    file: Option<OpenFile>,
+    num_files: usize,
 }
 
 struct OpenFile {
     writer: SerializedFileWriter<Sink>,
-    factory: ArrowRowGroupWriterFactory,
     file: StagedFile,
+}
+
+/// A table, what is known of it by now, and whether its row group ends.
+struct Step<'a> {
+    table: PathId,
+    layout: &'a Table,
+    ends: bool,
+}
+
+/// What became of a column.
+enum Encoded {
+    Open(ColumnEncoder),
+    Closed(Vec<ArrowColumnChunk>),
+}
+
+impl Lane {
+    fn memory_bytes(&self) -> usize {
+        self.waiting_bytes + self.group.as_ref().map_or(0, |group| group.memory_bytes)
+    }
+
+    fn raw_bytes(&self) -> usize {
+        self.waiting_bytes + self.group.as_ref().map_or(0, |group| group.raw_bytes)
+    }
+
+    /// Whether rows with the columns of `layout` can join the row group, and its file.
+    fn takes(&self, layout: &Table) -> bool {
+        match (&self.group, &self.file) {
+            (Some(group), None) => group.can_become(layout),
+            // A row group goes to the file that is open.
+            (_, Some(open)) => open.file.layout.columns == layout.columns,
+            (None, None) => true,
+        }
+    }
 }
 
 impl Stager {
@@ -110,9 +152,9 @@ impl Stager {
             place,
             prefix,
             limits,
-            buffers: HashMap::new(),
-            buffered_bytes: 0,
-            open: HashMap::new(),
+            lanes: HashMap::new(),
+            memory_bytes: 0,
+            num_open_files: 0,
             staged: Vec::new(),
         }
     }
@@ -120,39 +162,54 @@ impl Stager {
     /// Takes a chunk; chunks of a table come in the order of the input.
     pub fn add(&mut self, chunk: TableChunk) {
         let bytes = chunk.heap_bytes();
-        let buffer = self.buffers.entry(chunk.table).or_default();
-        buffer.bytes += bytes;
-        buffer.chunks.push(Arc::new(chunk));
-        self.buffered_bytes += bytes;
+        let lane = self.lanes.entry(chunk.table).or_default();
+        lane.waiting_bytes += bytes;
+        lane.waiting.push(Arc::new(chunk));
+        self.memory_bytes += bytes;
     }
 
-    /// Whether something has to be written before more chunks are taken.
+    /// Whether something has to be encoded before more chunks are taken.
     pub fn is_full(&self) -> bool {
-        self.buffered_bytes > self.limits.buffer_bytes
-            || self.buffers.values().any(|buffer| buffer.bytes >= self.limits.row_group_bytes)
+        self.memory_bytes > self.limits.memory_bytes
+            || self.lanes.values().any(|lane| lane.waiting_bytes >= self.limits.batch_bytes)
     }
 
-    /// Writes row groups until the buffers have room again: full tables first, then the largest.
-    /// `layout` is what is known by now.
+    /// Encodes what waits where there is enough of it; when memory is short, writes row groups, the
+    /// largest tables first. `layout` is what is known by now.
     ///
     /// # Errors
     ///
     /// The place refuses to take the files.
     pub fn make_room(&mut self, layout: &Layout) -> Result<(), Error> {
-        let mut sizes: Vec<(usize, PathId)> =
-            self.buffers.iter().map(|(table, buffer)| (buffer.bytes, *table)).collect();
-        sizes.sort_unstable_by(|a, b| b.cmp(a));
-        let mut rest = self.buffered_bytes;
-        let mut tables = Vec::new();
-        for (bytes, table) in sizes {
-            let over = rest > self.limits.buffer_bytes / 2
-                && self.buffered_bytes > self.limits.buffer_bytes;
-            if bytes >= self.limits.row_group_bytes || over {
-                rest -= bytes;
-                tables.push(table);
-            }
+        let tables = self.tables(layout);
+        let limits = self.limits;
+        let full = tables.iter().filter_map(|&(table, layout)| {
+            let lane = self.lanes.get(&table)?;
+            let ends = lane.raw_bytes() >= limits.row_group_bytes;
+            (lane.waiting_bytes >= limits.batch_bytes).then_some(Step { table, layout, ends })
+        });
+        let full: Vec<Step<'_>> = full.collect();
+        self.run(&full)?;
+        if self.memory_bytes <= limits.memory_bytes {
+            return Ok(());
         }
-        self.write_row_groups(layout, &tables, false)
+        let mut sizes: Vec<(usize, Step<'_>)> = tables
+            .iter()
+            .filter_map(|&(table, layout)| {
+                let bytes = self.lanes.get(&table)?.memory_bytes();
+                Some((bytes, Step { table, layout, ends: true }))
+            })
+            .collect();
+        // Stable: of two as large the one that comes first in the layout.
+        sizes.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        let mut rest = self.memory_bytes;
+        let largest = sizes.into_iter().take_while(|(bytes, _)| {
+            let is_over = rest > limits.memory_bytes / 2;
+            rest -= bytes;
+            is_over
+        });
+        let largest: Vec<Step<'_>> = largest.map(|(_, step)| step).collect();
+        self.run_in_batches(&largest, false)
     }
 
     /// Writes all that is left and returns the files, in the order of the layout's tables. A table
@@ -162,187 +219,196 @@ impl Stager {
     ///
     /// The place refuses to take the files.
     pub fn finish(mut self, layout: &Layout) -> Result<Vec<StagedFile>, Error> {
-        let tables: Vec<PathId> = self
-            .table_ids(layout)
-            .into_iter()
-            .filter(|table| {
-                self.buffers.contains_key(table)
-                    || (!self.open.contains_key(table)
-                        && !self.staged.iter().any(|file| file.table == *table))
-            })
-            .collect();
-        self.write_row_groups(layout, &tables, true)?;
-        let open: Vec<PathId> = self.open.keys().copied().collect();
-        for table in open {
-            self.close(table)?;
-        }
+        let tables = self.tables(layout);
+        let steps: Vec<Step<'_>> =
+            tables.iter().map(|&(table, layout)| Step { table, layout, ends: true }).collect();
+        self.run_in_batches(&steps, true)?;
         let order: HashMap<PathId, usize> =
-            self.table_ids(layout).into_iter().enumerate().map(|(at, table)| (table, at)).collect();
+            tables.iter().enumerate().map(|(at, (table, _))| (*table, at)).collect();
         self.staged.sort_by_key(|file| (order.get(&file.table).copied(), file.number));
         Ok(self.staged)
     }
 
-    /// The tables as the files written so far have them.
+    /// The tables as the rows encoded so far have them.
     pub fn written(&self) -> impl Iterator<Item = &Table> {
-        let open = self.open.values().map(|open| &open.file);
-        self.staged.iter().chain(open).map(|file| &file.layout)
+        let begun = self.lanes.values().flat_map(|lane| {
+            let group = lane.group.as_ref().map(|group| &group.layout);
+            group.into_iter().chain(lane.file.as_ref().map(|open| &open.file.layout))
+        });
+        self.staged.iter().map(|file| &file.layout).chain(begun)
     }
 
-    fn table_ids(&self, layout: &Layout) -> Vec<PathId> {
-        layout.tables.iter().map(|table| resolve(&self.plan, &table.path)).collect()
+    fn tables<'a>(&self, layout: &'a Layout) -> Vec<(PathId, &'a Table)> {
+        // Paths of a layout were written from registered ones.
+        let id = |table: &Table| {
+            let path = table.path.parse::<JsonPath>();
+            path.map_or(PathId::ROOT, |path| self.plan.registry.resolve(&path))
+        };
+        layout.tables.iter().map(|table| (id(table), table)).collect()
     }
 
-    /// Writes the buffers of `tables`, a few tables at a time: an encoder costs about 100 KiB a
-    /// column, an open file a handle. With `are_complete` their files are closed at once.
-    fn write_row_groups(
-        &mut self,
-        layout: &Layout,
-        tables: &[PathId],
-        are_complete: bool,
-    ) -> Result<(), Error> {
-        let by_id: HashMap<PathId, &Table> =
-            self.table_ids(layout).into_iter().zip(&layout.tables).collect();
-        let mut batch: Vec<(PathId, &Table)> = Vec::new();
-        let mut num_columns = 0;
-        let mut rest = tables.iter().filter_map(|id| Some((*id, *by_id.get(id)?))).peekable();
-        while let Some(table) = rest.next() {
-            num_columns += table.1.columns.len();
-            batch.push(table);
-            let next = rest.peek().map(|(_, table)| table.columns.len());
-            let is_full = |next| num_columns + next > MAX_ENCODERS || batch.len() >= MAX_OPEN_FILES;
-            if next.is_none_or(is_full) {
-                self.write_batch(&batch)?;
-                if are_complete {
-                    batch.iter().try_for_each(|(table, _)| self.close(*table))?;
+    /// Takes `steps` a few tables at a time, so that encoders and open files are few. With
+    /// `are_complete` the files are closed at once.
+    fn run_in_batches(&mut self, steps: &[Step<'_>], are_complete: bool) -> Result<(), Error> {
+        let mut rest = steps;
+        while !rest.is_empty() {
+            let mut num_columns = 0;
+            let fits = rest.iter().take(MAX_OPEN_FILES).take_while(|step| {
+                num_columns += step.layout.columns.len();
+                num_columns <= MAX_ENCODERS
+            });
+            let num_tables = fits.count().max(1);
+            let (batch, behind) = rest.split_at(num_tables);
+            self.run(batch)?;
+            if are_complete {
+                for step in batch {
+                    self.close_last_file(step)?;
                 }
-                batch.clear();
-                num_columns = 0;
             }
+            rest = behind;
         }
         Ok(())
     }
 
-    fn write_batch(&mut self, tables: &[(PathId, &Table)]) -> Result<(), Error> {
-        self.limit_open_files(tables)?;
+    /// Encodes what waits of some tables.
+    fn run(&mut self, steps: &[Step<'_>]) -> Result<(), Error> {
+        let is_stale = |step: &&Step<'_>| {
+            self.lanes.get(&step.table).is_some_and(|lane| !lane.takes(step.layout))
+        };
+        let stale: Vec<PathId> = steps.iter().filter(is_stale).map(|step| step.table).collect();
+        let ended: Vec<(PathId, bool)> = stale.iter().map(|table| (*table, true)).collect();
+        self.encode(&ended, false)?;
+        for table in stale {
+            self.close_file(table)?;
+        }
+        for step in steps {
+            let lane = self.lanes.entry(step.table).or_default();
+            let group = match &mut lane.group {
+                Some(group) if group.layout.columns == step.layout.columns => continue,
+                Some(group) => group.become_table(step.layout, &self.plan),
+                None if lane.waiting.is_empty() => Ok(()),
+                None => {
+                    RowGroup::new(step.layout, &self.plan).map(|group| lane.group = Some(group))
+                }
+            };
+            group.map_err(Error::encode)?;
+        }
+        let tables: Vec<(PathId, bool)> =
+            steps.iter().map(|step| (step.table, step.ends)).collect();
+        self.encode(&tables, true)
+    }
+
+    /// Encodes the row groups of some tables, `with_waiting` chunks or as they are, and writes those that
+    /// end.
+    fn encode(&mut self, tables: &[(PathId, bool)], with_waiting: bool) -> Result<(), Error> {
         let mut tasks = Vec::new();
-        let mut parts = Vec::new();
-        for &(table, described) in tables {
-            let buffer = self.buffers.remove(&table).unwrap_or_default();
-            self.buffered_bytes -= buffer.bytes;
-            self.open_for(table, described)?;
-            let Some(open) = self.open.get_mut(&table) else { continue };
-            let num_rows: u64 = buffer.chunks.iter().map(|chunk| u64::from(chunk.num_rows)).sum();
-            open.file.num_rows += num_rows;
-            if num_rows == 0 {
-                continue;
+        let mut groups = Vec::new();
+        for &(table, ends) in tables {
+            let Some(lane) = self.lanes.get_mut(&table) else { continue };
+            let Some(mut group) = lane.group.take() else { continue };
+            self.memory_bytes -= group.memory_bytes;
+            let mut chunks = Vec::new();
+            if with_waiting {
+                chunks = std::mem::take(&mut lane.waiting);
+                self.memory_bytes -= lane.waiting_bytes;
+                group.raw_bytes += std::mem::take(&mut lane.waiting_bytes);
             }
-            let group = open.writer.flushed_row_groups().len();
-            let writers = open.factory.create_column_writers(group).map_err(Error::encode)?;
-            let encodings = self.encodings(described, writers, Arc::new(buffer.chunks));
-            parts.push((table, encodings.len()));
-            tasks.extend(encodings);
+            group.num_rows += chunks.iter().map(|chunk| u64::from(chunk.num_rows)).sum::<u64>();
+            let chunks = Arc::new(chunks);
+            let encoders = std::mem::take(&mut group.encoders);
+            groups.push((table, group, ends, encoders.len()));
+            tasks.extend(encoders.into_iter().map(|mut encoder| {
+                let chunks = chunks.clone();
+                move || {
+                    chunks.iter().try_for_each(|chunk| encoder.write(chunk))?;
+                    Ok(if ends {
+                        Encoded::Closed(encoder.close()?)
+                    } else {
+                        Encoded::Open(encoder)
+                    })
+                }
+            }));
         }
         let mut encoded = self.pool.run_all(tasks).into_iter();
-        for (table, num_columns) in parts {
-            let columns: Vec<_> = encoded.by_ref().take(num_columns).collect();
-            self.append(table, columns)?;
-        }
-        Ok(())
-    }
-
-    /// Closes files until those of `tables` can be opened.
-    fn limit_open_files(&mut self, tables: &[(PathId, &Table)]) -> Result<(), Error> {
-        let is_needed = |table: &PathId| tables.iter().any(|(needed, _)| needed == table);
-        let mut others: Vec<PathId> =
-            self.open.keys().copied().filter(|table| !is_needed(table)).collect();
-        let num_over = (others.len() + tables.len()).saturating_sub(MAX_OPEN_FILES);
-        others.sort_unstable();
-        others.truncate(num_over);
-        others.into_iter().try_for_each(|table| self.close(table))
-    }
-
-    /// One task per column.
-    fn encodings(
-        &self,
-        table: &Table,
-        writers: Vec<ArrowColumnWriter>,
-        chunks: Arc<Vec<Arc<TableChunk>>>,
-    ) -> Vec<impl FnOnce() -> Result<Vec<ArrowColumnChunk>, ParquetError> + Send + 'static> {
-        let schema = arrow_schema(table);
-        let mut writers = writers.into_iter();
-        table
-            .columns
-            .iter()
-            .zip(schema.fields().clone().iter())
-            .map(|(column, field)| {
-                let num_leaves = num_leaves(field.data_type());
-                let mut leaves: Vec<ArrowColumnWriter> =
-                    writers.by_ref().take(num_leaves).collect();
-                let path = resolve(&self.plan, &column.path);
-                let (column, field, chunks) = (column.clone(), field.clone(), chunks.clone());
-                move || {
-                    for chunk in chunks.iter() {
-                        let array = chunk_array(&column, path, chunk)?;
-                        let values = compute_leaves(&field, &array)?;
-                        for (leaf, values) in leaves.iter_mut().zip(&values) {
-                            leaf.write(values)?;
-                        }
-                    }
-                    leaves.into_iter().map(ArrowColumnWriter::close).collect()
+        for (table, mut group, ends, num_columns) in groups {
+            let mut closed = Vec::new();
+            for column in encoded.by_ref().take(num_columns) {
+                let column: Result<Encoded, ParquetError> = column.ok_or(Error::Panicked)?;
+                match column.map_err(Error::encode)? {
+                    Encoded::Open(encoder) => group.encoders.push(encoder),
+                    Encoded::Closed(leaves) => closed.extend(leaves),
                 }
-            })
-            .collect()
-    }
-
-    fn append(
-        &mut self,
-        table: PathId,
-        columns: Vec<Option<Result<Vec<ArrowColumnChunk>, ParquetError>>>,
-    ) -> Result<(), Error> {
-        let Some(open) = self.open.get_mut(&table) else { return Ok(()) };
-        let mut group = open.writer.next_row_group().map_err(Error::encode)?;
-        for column in columns {
-            let chunks = column.ok_or(Error::Panicked)?.map_err(Error::encode)?;
-            for chunk in chunks {
-                chunk.append_to_row_group(&mut group).map_err(Error::encode)?;
+            }
+            if ends {
+                self.write_row_group(table, group, closed)?;
+                continue;
+            }
+            group.memory_bytes = group.encoders.iter().map(ColumnEncoder::memory_bytes).sum();
+            self.memory_bytes += group.memory_bytes;
+            if let Some(lane) = self.lanes.get_mut(&table) {
+                lane.group = Some(group);
             }
         }
-        group.close().map_err(Error::encode)?;
+        Ok(())
+    }
+
+    fn write_row_group(
+        &mut self,
+        table: PathId,
+        group: RowGroup,
+        columns: Vec<ArrowColumnChunk>,
+    ) -> Result<(), Error> {
+        let has_file = self.lanes.get(&table).is_some_and(|lane| lane.file.is_some());
+        if !has_file {
+            self.open_file(table, &group.layout)?;
+        }
+        let Some(lane) = self.lanes.get_mut(&table) else { return Ok(()) };
+        let Some(open) = &mut lane.file else { return Ok(()) };
+        open.file.num_rows += group.num_rows;
+        let mut row_group = open.writer.next_row_group().map_err(Error::encode)?;
+        for column in columns {
+            column.append_to_row_group(&mut row_group).map_err(Error::encode)?;
+        }
+        row_group.close().map_err(Error::encode)?;
         if open.writer.bytes_written() >= self.limits.file_bytes {
-            self.close(table)?;
+            self.close_file(table)?;
         }
         Ok(())
     }
 
-    /// Sees to it that an open file of the table has exactly its columns.
-    fn open_for(&mut self, table: PathId, described: &Table) -> Result<(), Error> {
-        match self.open.get(&table) {
-            Some(open) if open.file.layout.columns == described.columns => return Ok(()),
-            Some(_) => self.close(table)?,
-            None => {}
+    fn open_file(&mut self, table: PathId, layout: &Table) -> Result<(), Error> {
+        if self.num_open_files >= MAX_OPEN_FILES {
+            let open = self.lanes.iter().filter(|(_, lane)| lane.file.is_some());
+            // Any would do; the one with the least to come is not known.
+            if let Some(table) = open.map(|(table, _)| *table).min() {
+                self.close_file(table)?;
+            }
         }
-        let number = self.staged.iter().filter(|file| file.table == table).count();
+        let lane = self.lanes.entry(table).or_default();
+        let number = lane.num_files;
         let key = format!("{}/{}-{number}.parquet", self.prefix, table.index());
         let sink = Sink::create(&self.io, &self.place, &key)?;
-        let schema = arrow_schema(described);
-        let writer = file_writer(sink, &schema).map_err(Error::encode)?;
-        let factory = ArrowRowGroupWriterFactory::new(&writer, schema);
-        let file = StagedFile {
-            table,
-            number,
-            key,
-            layout: described.clone(),
-            num_rows: 0,
-            size_bytes: 0,
-        };
-        self.open.insert(table, OpenFile { writer, factory, file });
+        let writer = file_writer(sink, &arrow_schema(layout)).map_err(Error::encode)?;
+        let file =
+            StagedFile { table, number, key, layout: layout.clone(), num_rows: 0, size_bytes: 0 };
+        lane.file = Some(OpenFile { writer, file });
+        lane.num_files += 1;
+        self.num_open_files += 1;
         Ok(())
     }
 
-    fn close(&mut self, table: PathId) -> Result<(), Error> {
-        let Some(OpenFile { writer, mut file, .. }) = self.open.remove(&table) else {
-            return Ok(());
-        };
+    /// Closes the file of a table that gets no more rows; a table without any file gets one.
+    fn close_last_file(&mut self, step: &Step<'_>) -> Result<(), Error> {
+        if self.lanes.get(&step.table).is_none_or(|lane| lane.num_files == 0) {
+            self.open_file(step.table, step.layout)?;
+        }
+        self.close_file(step.table)
+    }
+
+    fn close_file(&mut self, table: PathId) -> Result<(), Error> {
+        let open = self.lanes.get_mut(&table).and_then(|lane| lane.file.take());
+        let Some(OpenFile { writer, mut file }) = open else { return Ok(()) };
+        self.num_open_files -= 1;
         let sink = writer.into_inner().map_err(Error::encode)?;
         file.size_bytes =
             sink.complete().map_err(|source| Error::Write { key: file.key.clone(), source })?;
@@ -351,19 +417,7 @@ impl Stager {
     }
 }
 
-fn resolve(plan: &Plan, path: &str) -> PathId {
-    // Paths of a layout were written from registered ones.
-    path.parse::<JsonPath>().map_or(PathId::ROOT, |path| plan.registry.resolve(&path))
-}
-
-fn num_leaves(data_type: &arrow_schema::DataType) -> usize {
-    match data_type {
-        arrow_schema::DataType::Struct(fields) => fields.len(),
-        _ => 1,
-    }
-}
-
-/// A writer of Parquet as Solder writes it: zstd, statistics on (R19).
+/// A writer of Parquet as Solder writes it (R19).
 pub fn file_writer(
     sink: Sink,
     schema: &SchemaRef,
@@ -372,13 +426,4 @@ pub fn file_writer(
     add_encoded_arrow_schema_to_metadata(schema, &mut properties);
     let parquet_schema = ArrowSchemaConverter::new().convert(schema)?;
     SerializedFileWriter::new(sink, parquet_schema.root_schema_ptr(), Arc::new(properties))
-}
-
-/// The properties of every Parquet file that Solder writes.
-pub fn writer_properties() -> WriterProperties {
-    WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_created_by(concat!("solder ", env!("CARGO_PKG_VERSION")).to_owned())
-        .build()
 }

@@ -8,6 +8,9 @@ use super::segment::Draft;
 use super::window::{Window, num_line_breaks};
 use super::{MAX_RAW_BYTES, RejectReason, Rejected};
 
+/// Room for the part of a block's last line that is beyond the goal.
+const LINE_BYTES: usize = 64 * 1024;
+
 /// What became of the last line of a segment.
 enum Line {
     Whole,
@@ -71,6 +74,8 @@ impl Lines {
         let mut missing = goal_bytes - num_ahead;
         // Huge targets must not reserve huge blocks for small objects.
         const STEP_BYTES: usize = 16 * 1024 * 1024;
+        // The rest of the last line, too, so that the block does not move.
+        draft.block.reserve(missing.min(STEP_BYTES) + LINE_BYTES);
         while missing > 0 {
             let before = draft.block.len();
             let step = missing.min(STEP_BYTES);

@@ -139,6 +139,20 @@ fn num_line_breaks(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
 }
 
+/// R2: lines far beyond what is looked at to recognise them, from a reader that gives little at a time
+/// where a block ends.
+#[test]
+fn r2_lines_of_a_large_object() {
+    let line = |number: u32| format!("{{\"n\":{number},\"text\":\"{}\"}}\n", "x".repeat(9_000));
+    let input: String = (0..300).map(line).collect();
+    let expected = frame_with(input.as_bytes(), &by_content(), usize::MAX, usize::MAX, false);
+    assert_eq!(expected.records.len(), 300);
+    for (chunk_bytes, target_bytes) in [(1_000, 1_400_000), (777, 300_001), (70_001, 500_000)] {
+        let found = frame_with(input.as_bytes(), &by_content(), chunk_bytes, target_bytes, false);
+        assert_eq!(found, expected, "chunks {chunk_bytes}, target {target_bytes}");
+    }
+}
+
 /// The outcome at every chunk size and target, which is one and the same.
 fn frame(input: impl AsRef<[u8]>, options: &FrameOptions) -> Outcome {
     let input = input.as_ref();

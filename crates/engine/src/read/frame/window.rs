@@ -166,11 +166,14 @@ impl<R: Read> Window<R> {
         self.base = self.offset();
         (self.place, self.end) = (0, 0);
         let start = block.len();
-        let mut filled = start;
-        block.resize(start + num_bytes, 0);
+        let (mut filled, end) = (start, start + num_bytes);
         let result = loop {
-            if filled == block.len() || self.ended {
+            if filled == end || self.ended {
                 break Ok(());
+            }
+            // What is made ready for a read is still in the cache when the read comes.
+            if filled == block.len() {
+                block.resize(end.min(filled + CHUNK_BYTES), 0);
             }
             match read(&mut self.reader, &mut block[filled..]) {
                 Ok(0) => self.ended = true,
@@ -180,6 +183,9 @@ impl<R: Read> Window<R> {
         };
         block.truncate(filled);
         self.base += (filled - start) as u64;
+        // No more than a start for what may come: nobody asks this window for lines any more.
+        self.known_line = (1, self.base);
+        self.base_line_start = self.base;
         result
     }
 }
