@@ -65,6 +65,20 @@ impl Validity {
         !self.has_nulls && self.rows == rows
     }
 
+    /// The first `rows` rows as bits, 64 to a word, the first one lowest.
+    pub fn words(&self, rows: u32) -> impl Iterator<Item = u64> + '_ {
+        let (dense, has_nulls) = (self.rows, self.has_nulls);
+        (0..rows).step_by(64).zip(0..).map(move |(first, at)| {
+            if has_nulls {
+                return self.words.get::<usize>(at).copied().unwrap_or(0);
+            }
+            match dense.saturating_sub(first) {
+                0 => 0,
+                rest => u64::MAX >> (64 - rest.min(64)),
+            }
+        })
+    }
+
     /// The valid rows, ascending.
     pub fn valid_rows(&self) -> impl Iterator<Item = u32> + '_ {
         let dense = if self.has_nulls { 0 } else { self.rows };
@@ -144,6 +158,14 @@ impl Texts {
             start = end as usize;
             text
         })
+    }
+
+    /// The string at `at`; empty where there is none.
+    #[inline]
+    pub fn get(&self, at: usize) -> &[u8] {
+        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |e| *e);
+        let end = self.ends.get(at).map_or(start, |end| *end);
+        self.bytes.get(start as usize..end as usize).unwrap_or_default()
     }
 
     /// Whether there is none.

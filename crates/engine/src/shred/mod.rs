@@ -14,4 +14,5 @@ pub use cast::{parse_decimal, write_decimal, write_scalar};
 pub use chunk::*;
 pub use column::{Scalar, ScalarColumn, Texts, Validity, Values};
 pub use shredder::Shredder;
+pub use text::is_same;
 pub use time::{parse_date, parse_timestamp, write_date, write_timestamp};

@@ -18,7 +18,7 @@ use super::chunk::{Counts, Lengths};
 use super::column::{Scalar, ScalarColumn, Texts};
 use super::number::{Integer, parse_float, parse_int};
 use super::tape::{Kind, Token};
-use super::text::unescape;
+use super::text::{is_same, unescape};
 use super::time::parse_timestamp;
 
 /// Index of a [`Node`].
@@ -90,20 +90,6 @@ impl Members {
             self.by_key.insert(key.into(), position);
         }
     }
-}
-
-/// Whether two keys are the same: eight bytes at a time, since most are too short for a call to be worth
-/// the while.
-#[inline]
-fn is_same(left: &[u8], right: &[u8]) -> bool {
-    if left.len() != right.len() {
-        return false;
-    }
-    let (left, left_rest) = left.as_chunks::<8>();
-    let (right, right_rest) = right.as_chunks::<8>();
-    let words = left.iter().zip(right);
-    words.map(|(l, r)| u64::from_ne_bytes(*l) ^ u64::from_ne_bytes(*r)).all(|d| d == 0)
-        && left_rest.iter().zip(right_rest).all(|(l, r)| l == r)
 }
 
 /// The rows of one table in the block at hand.

@@ -143,7 +143,7 @@ fn hex_array(
 }
 
 /// The hexadecimal digits of `id`, the highest first.
-fn hex(id: u128) -> [u8; 32] {
+pub fn hex(id: u128) -> [u8; 32] {
     let mut digits = [0; 32];
     for (pair, byte) in digits.chunks_exact_mut(2).zip(id.to_be_bytes()) {
         for (digit, nibble) in pair.iter_mut().zip([byte >> 4, byte & 15]) {

@@ -1,31 +1,74 @@
 //! One column of a row group on its way into Parquet pages.
+//!
+//! ```text
+//!   chunk of a table ──┬─▶ packed values, one per valid row ──▶ flat pages    scalars
+//!                      └─▶ Arrow array ──▶ the Parquet library's writers     lists, structs, decimals
+//! ```
 
 use std::io;
 use std::sync::Arc;
 
-use arrow_array::new_null_array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, ArrayRef, BooleanArray, new_null_array};
+use arrow_buffer::NullBuffer;
 use arrow_schema::{Field, Schema};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
 };
 use parquet::errors::ParquetError;
-use parquet::file::writer::SerializedFileWriter;
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
-use crate::relation::{Column, arrow_field};
-use crate::shape::{JsonPath, PathId, Plan};
-use crate::shred::TableChunk;
+use crate::relation::{Column, Role, arrow_field};
+use crate::shape::{ColumnType, JsonPath, PathId, Plan};
+use crate::shred::{ColumnData, Lengths, Positions, ScalarColumn, TableChunk, Validity, Values};
 
-use super::arrays::chunk_array;
-use super::properties::column_properties;
+use super::arrays::{chunk_array, hex};
+use super::pages::{
+    Booleans, EncodedPages, FlatColumn, Numbers, PageValues, Physical, RunTexts, Texts,
+};
+use super::properties::writer_properties;
+use super::sink::Sink;
 
 /// Encodes the values of one column, chunk by chunk.
 pub struct ColumnEncoder {
     column: Column,
     path: PathId,
     field: Field,
+    pages: Pages,
+}
+
+/// Where values become pages.
+enum Pages {
+    Flat(Box<FlatColumn>),
     /// One writer, or one per field of a struct.
-    leaves: Vec<ArrowColumnWriter>,
+    Library(Vec<ArrowColumnWriter>),
+}
+
+/// An encoded leaf column.
+pub enum EncodedLeaf {
+    /// Pages of this engine.
+    Flat(EncodedPages),
+    /// Pages of the library.
+    Library(ArrowColumnChunk),
+}
+
+impl EncodedLeaf {
+    /// Appends the leaf to a row group.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn append_to(
+        self,
+        row_group: &mut SerializedRowGroupWriter<'_, Sink>,
+    ) -> Result<(), ParquetError> {
+        match self {
+            EncodedLeaf::Flat(pages) => row_group.append_column(&pages.bytes, pages.close),
+            EncodedLeaf::Library(chunk) => chunk.append_to_row_group(row_group),
+        }
+    }
 }
 
 impl ColumnEncoder {
@@ -36,28 +79,31 @@ impl ColumnEncoder {
     /// Parquet has no such column.
     pub fn new(column: &Column, plan: &Plan, num_rows: u64) -> Result<ColumnEncoder, ParquetError> {
         let field = arrow_field(column);
+        // Paths of a layout were written from registered ones.
+        let path = column.path.parse::<JsonPath>();
         let mut encoder = ColumnEncoder {
             column: column.clone(),
-            // Paths of a layout were written from registered ones.
-            path: column
-                .path
-                .parse()
-                .map_or(PathId::ROOT, |path: JsonPath| plan.registry.resolve(&path)),
-            leaves: leaf_writers(column, &field)?,
+            path: path.map_or(PathId::ROOT, |path| plan.registry.resolve(&path)),
+            pages: pages(column, &field)?,
             field,
         };
-        encoder.write_nulls(num_rows)?;
+        encoder.write_nulls(usize::try_from(num_rows).unwrap_or(usize::MAX))?;
         Ok(encoder)
     }
 
-    fn write_nulls(&mut self, num_rows: u64) -> Result<(), ParquetError> {
-        let mut rest = usize::try_from(num_rows).unwrap_or(usize::MAX);
+    fn write_nulls(&mut self, num_rows: usize) -> Result<(), ParquetError> {
+        let leaves = match &mut self.pages {
+            Pages::Flat(flat) => {
+                flat.push_nulls(num_rows);
+                return flat.end_chunk();
+            }
+            Pages::Library(leaves) => leaves,
+        };
+        let mut rest = num_rows;
         while rest > 0 {
             let rows = rest.min(NULL_ROWS);
             let nulls = new_null_array(self.field.data_type(), rows);
-            for (leaf, values) in self.leaves.iter_mut().zip(compute_leaves(&self.field, &nulls)?) {
-                leaf.write(&values)?;
-            }
+            write_array(leaves, &self.field, &nulls)?;
             rest -= rows;
         }
         Ok(())
@@ -69,11 +115,17 @@ impl ColumnEncoder {
     ///
     /// A value is not of the column's type: a fault of the engine.
     pub fn write(&mut self, chunk: &TableChunk) -> Result<(), ParquetError> {
-        let array = chunk_array(&self.column, self.path, chunk)?;
-        for (leaf, values) in self.leaves.iter_mut().zip(compute_leaves(&self.field, &array)?) {
-            leaf.write(&values)?;
+        match &mut self.pages {
+            Pages::Flat(flat) => {
+                if !push_packed(flat, &self.column, self.path, chunk) {
+                    push_array(flat, &chunk_array(&self.column, self.path, chunk)?)?;
+                }
+                flat.end_chunk()
+            }
+            Pages::Library(leaves) => {
+                write_array(leaves, &self.field, &chunk_array(&self.column, self.path, chunk)?)
+            }
         }
-        Ok(())
     }
 
     /// The column that is encoded.
@@ -83,7 +135,10 @@ impl ColumnEncoder {
 
     /// Bytes of memory that pages and dictionary take.
     pub fn memory_bytes(&self) -> usize {
-        self.leaves.iter().map(ArrowColumnWriter::memory_size).sum()
+        match &self.pages {
+            Pages::Flat(flat) => flat.memory_bytes(),
+            Pages::Library(leaves) => leaves.iter().map(ArrowColumnWriter::memory_size).sum(),
+        }
     }
 
     /// The encoded pages.
@@ -91,21 +146,235 @@ impl ColumnEncoder {
     /// # Errors
     ///
     /// The last pages cannot be encoded.
-    pub fn close(self) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
-        self.leaves.into_iter().map(ArrowColumnWriter::close).collect()
+    pub fn close(self) -> Result<Vec<EncodedLeaf>, ParquetError> {
+        match self.pages {
+            Pages::Flat(flat) => Ok(vec![EncodedLeaf::Flat(flat.close()?)]),
+            Pages::Library(leaves) => {
+                let closed = leaves.into_iter().map(ArrowColumnWriter::close);
+                closed.map(|leaf| leaf.map(EncodedLeaf::Library)).collect()
+            }
+        }
     }
 }
 
 /// Nulls that are written at one time.
 const NULL_ROWS: usize = 1 << 16;
 
-/// Writers for the leaves of one column, which belong to no file yet: a row group is begun before its
-/// last column is known.
-fn leaf_writers(column: &Column, field: &Field) -> Result<Vec<ArrowColumnWriter>, ParquetError> {
+/// The pages of a column, which belong to no file yet: a row group is begun before its last column is
+/// known.
+fn pages(column: &Column, field: &Field) -> Result<Pages, ParquetError> {
     let schema = Arc::new(Schema::new(vec![field.clone()]));
     let parquet_schema = ArrowSchemaConverter::new().convert(&schema)?;
-    let properties = Arc::new(column_properties(column));
+    if let Some(values) = page_values(column) {
+        return Ok(Pages::Flat(Box::new(FlatColumn::new(parquet_schema.column(0), values))));
+    }
+    let properties = Arc::new(writer_properties());
     let nowhere =
         SerializedFileWriter::new(io::sink(), parquet_schema.root_schema_ptr(), properties)?;
-    ArrowRowGroupWriterFactory::new(&nowhere, schema).create_column_writers(0)
+    let factory = ArrowRowGroupWriterFactory::new(&nowhere, schema);
+    Ok(Pages::Library(factory.create_column_writers(0)?))
+}
+
+/// How the values of a column lie in pages; `None` for those that the library writes.
+fn page_values(column: &Column) -> Option<PageValues> {
+    if matches!(column.role, Role::List | Role::Struct) {
+        return None;
+    }
+    // Numbers that the engine counts itself go in small steps: no dictionary is smaller than those.
+    let is_counted = matches!(
+        column.role,
+        Role::Sequence | Role::Index(_) | Role::GlueId | Role::GlueIndex | Role::GlueJoin
+    );
+    Some(match column.column_type {
+        ColumnType::Boolean => PageValues::Booleans(Booleans::default()),
+        ColumnType::Int32 => PageValues::Numbers(Numbers::new(Physical::Int32, !is_counted)),
+        ColumnType::Int64 => PageValues::Numbers(Numbers::new(Physical::Int64, !is_counted)),
+        ColumnType::Timestamp => PageValues::Numbers(Numbers::new(Physical::Int64, true)),
+        ColumnType::Float64 => PageValues::Numbers(Numbers::new(Physical::Double, true)),
+        ColumnType::String | ColumnType::Number | ColumnType::Mixed | ColumnType::Json => {
+            match column.role {
+                Role::RootRowId | Role::RootKey(_) => PageValues::RunTexts(RunTexts::default()),
+                _ => PageValues::Texts(Texts::new()),
+            }
+        }
+        ColumnType::Decimal { .. } | ColumnType::Date => return None,
+    })
+}
+
+/// Adds the rows of a chunk straight from what it holds; false where its values are not of the column's
+/// type, and have to be converted.
+fn push_packed(flat: &mut FlatColumn, column: &Column, path: PathId, chunk: &TableChunk) -> bool {
+    let rows = chunk.num_rows;
+    let first = chunk.columns.partition_point(|column| column.path < path);
+    let here = chunk.columns.iter().skip(first).take_while(|column| column.path == path);
+    let mut here = here.map(|column| &column.data);
+    match column.role {
+        Role::Value => match here.find(|data| matches!(data, ColumnData::Scalars(_))) {
+            Some(ColumnData::Scalars(scalars)) => return push_scalars(flat, scalars, rows),
+            _ => flat.push_nulls(rows as usize),
+        },
+        Role::ArrayLength => match here.find(|data| matches!(data, ColumnData::ArrayLengths(_))) {
+            Some(ColumnData::ArrayLengths(lengths)) => push_lengths(flat, lengths, rows),
+            _ => flat.push_nulls(rows as usize),
+        },
+        Role::MapLength => match here.find(|data| matches!(data, ColumnData::MapLengths(_))) {
+            Some(ColumnData::MapLengths(lengths)) => push_lengths(flat, lengths, rows),
+            _ => flat.push_nulls(rows as usize),
+        },
+        Role::Sequence => {
+            let PageValues::Numbers(numbers) = &mut flat.values else { return false };
+            let first = chunk.first_record as i64;
+            if chunk.positions.is_empty() {
+                numbers.push_integers(first..first + i64::from(rows));
+            } else {
+                numbers
+                    .push_integers(chunk.records.iter().map(|record| first + i64::from(*record)));
+            }
+            flat.push_valid_rows(rows as usize);
+        }
+        Role::Index(level) => {
+            let positions = level.checked_sub(1).and_then(|at| chunk.positions.get(at));
+            let (Some(Positions::Index(index)), PageValues::Numbers(numbers)) =
+                (positions.map(|positions| &**positions), &mut flat.values)
+            else {
+                return false;
+            };
+            numbers.push_integers(index.iter().map(|at| i64::from(*at)));
+            flat.push_valid_rows(rows as usize);
+        }
+        Role::RowId => {
+            let PageValues::Texts(texts) = &mut flat.values else { return false };
+            chunk.keys.row_ids.iter().for_each(|id| texts.push(&hex(*id)));
+            flat.push_valid_rows(rows as usize);
+        }
+        Role::RootRowId => {
+            let PageValues::RunTexts(texts) = &mut flat.values else { return false };
+            for run in chunk.records.chunk_by(|a, b| a == b) {
+                let record = run.first().map_or(0, |record| *record as usize);
+                let id = chunk.keys.row_ids.get(record).copied().unwrap_or_default();
+                texts.push_run(&hex(id), run.len());
+            }
+            flat.push_valid_rows(rows as usize);
+        }
+        Role::RootKey(part) => {
+            let Some((_, keys)) = chunk.keys.columns.get(part) else { return false };
+            // Every record has its key, so that values and records are one to one.
+            match (&mut flat.values, &keys.values) {
+                (PageValues::RunTexts(texts), Values::String(keys) | Values::Mixed(_, keys)) => {
+                    for run in chunk.records.chunk_by(|a, b| a == b) {
+                        let record = run.first().map_or(0, |record| *record as usize);
+                        texts.push_run(keys.get(record), run.len());
+                    }
+                }
+                (PageValues::Numbers(numbers), Values::Integer(keys))
+                    if numbers.physical() == Physical::Int64 =>
+                {
+                    let key = |record: &u32| keys.get(*record as usize).copied().unwrap_or(0);
+                    numbers.push_integers(chunk.records.iter().map(key));
+                }
+                _ => return false,
+            }
+            flat.push_valid_rows(rows as usize);
+        }
+        _ => return false,
+    }
+    true
+}
+
+fn push_lengths(flat: &mut FlatColumn, lengths: &Lengths, rows: u32) {
+    if let PageValues::Numbers(numbers) = &mut flat.values {
+        numbers.push_integers(lengths.values.iter().map(|length| i64::from(*length)));
+        flat.push_rows(&lengths.validity, rows);
+    }
+}
+
+fn push_scalars(flat: &mut FlatColumn, scalars: &ScalarColumn, rows: u32) -> bool {
+    match (&mut flat.values, &scalars.values) {
+        (_, Values::None) => {
+            flat.push_nulls(rows as usize);
+            return true;
+        }
+        (PageValues::Texts(texts), Values::String(values) | Values::Mixed(_, values)) => {
+            values.iter().for_each(|text| texts.push(text));
+        }
+        (PageValues::Numbers(numbers), Values::Integer(values)) => match numbers.physical() {
+            Physical::Int64 => numbers.push_integers(values.iter().copied()),
+            Physical::Double => numbers.push_floats(values.iter().map(|value| *value as f64)),
+            Physical::Int32 => return false,
+        },
+        (PageValues::Numbers(numbers), Values::Float(values))
+            if numbers.physical() == Physical::Double =>
+        {
+            numbers.push_floats(values.iter().copied());
+        }
+        (PageValues::Booleans(booleans), Values::Boolean(values)) => {
+            booleans.push(values.iter().copied());
+        }
+        _ => return false,
+    }
+    flat.push_rows(&scalars.validity, rows);
+    true
+}
+
+/// Adds the rows of an Arrow array of the column's type.
+fn push_array(flat: &mut FlatColumn, array: &ArrayRef) -> Result<(), ParquetError> {
+    let rows = array.len();
+    let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
+    let is_valid = |row: &usize| nulls.is_none_or(|nulls| nulls.is_valid(*row));
+    let valid = (0..rows).filter(is_valid);
+    match &mut flat.values {
+        PageValues::Texts(texts) => {
+            let values = array.as_string::<i32>();
+            valid.for_each(|row| texts.push(values.value(row).as_bytes()));
+        }
+        PageValues::RunTexts(texts) => {
+            let values = array.as_string::<i32>();
+            valid.for_each(|row| texts.push_run(values.value(row).as_bytes(), 1));
+        }
+        PageValues::Booleans(booleans) => {
+            let values: &BooleanArray = array.as_boolean();
+            booleans.push(valid.map(|row| values.value(row)));
+        }
+        PageValues::Numbers(numbers) => match numbers.physical() {
+            Physical::Double => {
+                let values = array.as_primitive::<Float64Type>().values();
+                numbers.push_floats(valid.filter_map(|row| values.get(row).copied()));
+            }
+            Physical::Int32 => {
+                let values = array.as_primitive::<arrow_array::types::Int32Type>().values();
+                numbers
+                    .push_integers(valid.filter_map(|row| values.get(row)).map(|v| i64::from(*v)));
+            }
+            Physical::Int64 => {
+                let integers = array.as_primitive_opt::<Int64Type>().map(|array| array.values());
+                let values = match integers {
+                    Some(integers) => integers,
+                    None => array.as_primitive::<TimestampMicrosecondType>().values(),
+                };
+                numbers.push_integers(valid.filter_map(|row| values.get(row).copied()));
+            }
+        },
+    }
+    match nulls {
+        None => flat.push_valid_rows(rows),
+        Some(nulls) => flat.push_rows(&validity(nulls), rows as u32),
+    }
+    Ok(())
+}
+
+fn validity(nulls: &NullBuffer) -> Validity {
+    let mut validity = Validity::default();
+    nulls.valid_indices().for_each(|row| validity.push(row as u32));
+    validity
+}
+
+fn write_array(
+    leaves: &mut [ArrowColumnWriter],
+    field: &Field,
+    array: &ArrayRef,
+) -> Result<(), ParquetError> {
+    for (leaf, values) in leaves.iter_mut().zip(compute_leaves(field, array)?) {
+        leaf.write(&values)?;
+    }
+    Ok(())
 }

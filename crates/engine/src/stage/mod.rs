@@ -3,6 +3,7 @@ mod arrays;
 mod empty;
 mod encode;
 mod group;
+mod pages;
 mod properties;
 mod quarantine;
 mod rewrite;

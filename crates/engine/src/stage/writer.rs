@@ -16,7 +16,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::errors::ParquetError;
 use parquet::file::writer::SerializedFileWriter;
@@ -29,7 +28,7 @@ use crate::relation::{Layout, Table, arrow_schema};
 use crate::shape::{JsonPath, PathId, Plan};
 use crate::shred::TableChunk;
 
-use super::encode::ColumnEncoder;
+use super::encode::{ColumnEncoder, EncodedLeaf};
 use super::group::RowGroup;
 use super::properties::writer_properties;
 use super::sink::Sink;
@@ -111,8 +110,8 @@ struct Step<'a> {
 
 /// What became of a column.
 enum Encoded {
-    Open(ColumnEncoder),
-    Closed(Vec<ArrowColumnChunk>),
+    Open(Box<ColumnEncoder>),
+    Closed(Vec<EncodedLeaf>),
 }
 
 impl Lane {
@@ -324,7 +323,7 @@ impl Stager {
                     Ok(if ends {
                         Encoded::Closed(encoder.close()?)
                     } else {
-                        Encoded::Open(encoder)
+                        Encoded::Open(Box::new(encoder))
                     })
                 }
             }));
@@ -335,7 +334,7 @@ impl Stager {
             for column in encoded.by_ref().take(num_columns) {
                 let column: Result<Encoded, ParquetError> = column.ok_or(Error::Panicked)?;
                 match column.map_err(Error::encode)? {
-                    Encoded::Open(encoder) => group.encoders.push(encoder),
+                    Encoded::Open(encoder) => group.encoders.push(*encoder),
                     Encoded::Closed(leaves) => closed.extend(leaves),
                 }
             }
@@ -356,7 +355,7 @@ impl Stager {
         &mut self,
         table: PathId,
         group: RowGroup,
-        columns: Vec<ArrowColumnChunk>,
+        columns: Vec<EncodedLeaf>,
     ) -> Result<(), Error> {
         let has_file = self.lanes.get(&table).is_some_and(|lane| lane.file.is_some());
         if !has_file {
@@ -367,7 +366,7 @@ impl Stager {
         open.file.num_rows += group.num_rows;
         let mut row_group = open.writer.next_row_group().map_err(Error::encode)?;
         for column in columns {
-            column.append_to_row_group(&mut row_group).map_err(Error::encode)?;
+            column.append_to(&mut row_group).map_err(Error::encode)?;
         }
         row_group.close().map_err(Error::encode)?;
         if open.writer.bytes_written() >= self.limits.file_bytes {
