@@ -265,6 +265,11 @@ pub enum Values {
     Mixed(Vec<Kinds>, Texts),
 }
 
+/// Room for `len` values and a few more.
+fn roomy(len: usize) -> usize {
+    len + len / 8
+}
+
 /// The scalars of one path within one block.
 #[derive(Clone, Debug, Default)]
 pub struct ScalarColumn {
@@ -294,7 +299,7 @@ impl ScalarColumn {
 
     /// Puts `value` at `row` with its own kind, never converted to a common one.
     pub fn push_mixed(&mut self, row: u32, value: Scalar<'_>) {
-        if let Values::None = self.values {
+        if self.values.len() == 0 && !matches!(self.values, Values::Mixed(..)) {
             self.values = Values::Mixed(Vec::new(), Texts::default());
         }
         self.push(row, value);
@@ -304,6 +309,10 @@ impl ScalarColumn {
     #[cold]
     fn push_other(&mut self, value: Scalar<'_>) {
         let safe = |value: i64| value.unsigned_abs() <= 1 << 53;
+        if self.values.len() == 0 {
+            // Room for values of another kind is of no use.
+            self.values = Values::None;
+        }
         match (&mut self.values, value) {
             (values @ Values::None, _) => {
                 *values = match value {
@@ -359,6 +368,34 @@ impl ScalarColumn {
         }
     }
 
+    /// An empty column with room for about as much.
+    pub fn of_same_capacity(&self) -> ScalarColumn {
+        let values = match &self.values {
+            Values::None | Values::Mixed(..) => Values::None,
+            Values::Boolean(values) => Values::Boolean(Vec::with_capacity(roomy(values.len()))),
+            Values::Integer(values) => Values::Integer(Vec::with_capacity(roomy(values.len()))),
+            Values::Float(values) => Values::Float(Vec::with_capacity(roomy(values.len()))),
+            Values::String(texts) => Values::String(Texts {
+                ends: Vec::with_capacity(roomy(texts.ends.len())),
+                bytes: Vec::with_capacity(roomy(texts.bytes.len())),
+            }),
+        };
+        ScalarColumn { validity: Validity::default(), values }
+    }
+
+    /// Forgets the values; the room for them stays.
+    pub fn clear(&mut self) {
+        self.validity = Validity::default();
+        match &mut self.values {
+            Values::None => {}
+            Values::Boolean(values) => values.clear(),
+            Values::Integer(values) => values.clear(),
+            Values::Float(values) => values.clear(),
+            Values::String(texts) => texts.truncate(0),
+            Values::Mixed(..) => self.values = Values::None,
+        }
+    }
+
     /// Whether no row holds a value.
     pub fn is_empty(&self) -> bool {
         self.validity.rows() == 0
@@ -379,6 +416,17 @@ impl ScalarColumn {
 }
 
 impl Values {
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Values::None => 0,
+            Values::Boolean(values) => values.len(),
+            Values::Integer(values) => values.len(),
+            Values::Float(values) => values.len(),
+            Values::String(texts) | Values::Mixed(_, texts) => texts.len(),
+        }
+    }
+
     /// The values as text with their kinds.
     fn into_mixed(self) -> (Vec<Kinds>, Texts) {
         match self {

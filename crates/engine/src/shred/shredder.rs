@@ -181,7 +181,7 @@ impl Shredder {
             .touched
             .iter()
             .filter_map(|node| walk.nodes.get(*node))
-            .map(|node| SeenPath { id: node.path, kinds: node.kinds, num_seen: node.num_seen })
+            .map(|node| SeenPath { id: node.path, kinds: node.kinds, num_seen: node.num_seen() })
             .collect();
         let keys = Arc::new(RecordKeys {
             row_ids: if walk.keys.is_empty() { row_ids } else { Vec::new() },
@@ -280,7 +280,7 @@ fn columns_by_table(walk: &mut Walk) -> Vec<Vec<ColumnChunk>> {
         let path = node.path;
         let mut add = |data| columns.push(ColumnChunk { path, data, first_join: 0 });
         if !node.scalars.is_empty() {
-            add(ColumnData::Scalars(std::mem::take(&mut node.scalars)));
+            add(ColumnData::Scalars(node.take_scalars()));
         }
         if node.map_lengths.validity.rows() > 0 {
             add(ColumnData::MapLengths(std::mem::take(&mut node.map_lengths)));
@@ -305,7 +305,7 @@ fn list_elements(walk: &mut Walk, index: usize) -> Option<ScalarColumn> {
     if !table.is_list {
         return None;
     }
-    Some(std::mem::take(&mut walk.nodes.get_mut(table.row)?.scalars))
+    Some(walk.nodes.get_mut(table.row)?.take_scalars())
 }
 
 /// The identity of a record without a declared key: a hash of object and position (R8).

@@ -35,8 +35,8 @@ pub(super) struct Node {
     pub rule: PathRule,
     /// Kinds seen in this block.
     pub kinds: Kinds,
-    /// Times present in this block.
-    pub num_seen: u64,
+    /// Times present in this block as something else than a scalar of `scalars`: null, array, object.
+    num_others: u64,
     /// 1 + the last row with a value; tells duplicate keys.
     next_row: u32,
     pub scalars: ScalarColumn,
@@ -149,27 +149,35 @@ pub(super) struct Walk {
     pub keys: Vec<Option<NodeIndex>>,
     pub counts: Counts,
     undo: Vec<Undo>,
-    /// The nodes of the values walked since the last record that stays.
+    /// The nodes of the values walked since the last record that stays, as far as [`Node::num_others`]
+    /// counts them.
     visits: Vec<NodeIndex>,
     scratch: Vec<u8>,
     cast_scratch: Vec<u8>,
 }
 
 impl Node {
-    /// Empties the node for the next block.
-    pub fn reset(&mut self) {
-        if self.num_seen > 0 {
-            self.clear();
-        }
+    /// Times present in this block.
+    pub fn num_seen(&self) -> u64 {
+        self.num_others + self.scalars.values.len() as u64
     }
 
-    fn clear(&mut self) {
-        self.kinds = Kinds::none();
-        self.num_seen = 0;
-        self.next_row = 0;
-        self.scalars = ScalarColumn::default();
-        self.array_lengths = Lengths::default();
-        self.map_lengths = Lengths::default();
+    /// Takes the scalars out; the next block will have about as many.
+    pub fn take_scalars(&mut self) -> ScalarColumn {
+        let next = self.scalars.of_same_capacity();
+        std::mem::replace(&mut self.scalars, next)
+    }
+
+    /// Empties the node for the next block.
+    pub fn reset(&mut self) {
+        if self.kinds != Kinds::none() {
+            self.kinds = Kinds::none();
+            self.num_others = 0;
+            self.next_row = 0;
+            self.scalars.clear();
+            self.array_lengths = Lengths::default();
+            self.map_lengths = Lengths::default();
+        }
     }
 }
 
@@ -216,7 +224,7 @@ impl Walk {
             table,
             rule,
             kinds: Kinds::none(),
-            num_seen: 0,
+            num_others: 0,
             next_row: 0,
             scalars: ScalarColumn::default(),
             array_lengths: Lengths::default(),
@@ -306,7 +314,7 @@ impl Walk {
         }
         for node in self.visits.drain(mark.num_visits..) {
             if let Some(node) = self.nodes.get_mut(node) {
-                node.num_seen -= 1;
+                node.num_others -= 1;
             }
         }
         for Undo { node, kinds } in self.undo.drain(mark.num_undo..).rev() {
@@ -317,9 +325,7 @@ impl Walk {
         let tables = &self.tables;
         for node in &mut self.nodes {
             let rows = tables.get(node.table).map_or(0, |table| table.num_rows);
-            if node.next_row > rows && node.num_seen == 0 {
-                node.clear();
-            } else if node.next_row > rows {
+            if node.next_row > rows {
                 node.next_row = 0;
                 node.scalars.truncate(rows);
                 node.array_lengths.truncate(rows);
@@ -354,8 +360,6 @@ impl Record<'_> {
         else {
             return Ok(at + 1);
         };
-        node.num_seen += 1;
-        self.walk.visits.push(index);
         node.next_row = row + 1;
         if node.rule.action.is_some() {
             return self.with_action(at, index, row);
@@ -365,7 +369,7 @@ impl Record<'_> {
             Kind::Object => return self.object(at, index, row),
             Kind::Array => return self.array(at, index, row),
             Kind::Null | Kind::Extent => {
-                self.add_kinds(index, Kinds::NULL);
+                self.add_other(index, Kinds::NULL);
                 return Ok(at + 1);
             }
             Kind::True => Scalar::Boolean(true),
@@ -386,6 +390,16 @@ impl Record<'_> {
             self.add_kinds(index, kind);
         }
         Ok(at + 1)
+    }
+
+    /// Notes a value that is no scalar of the node's column.
+    #[inline]
+    fn add_other(&mut self, index: NodeIndex, kinds: Kinds) {
+        if let Some(node) = self.walk.nodes.get_mut(index) {
+            node.num_others += 1;
+            self.walk.visits.push(index);
+        }
+        self.add_kinds(index, kinds);
     }
 
     #[inline]
@@ -411,7 +425,7 @@ impl Record<'_> {
         if self.walk.nodes.get(index).is_some_and(|node| node.rule.is_map) {
             return self.map(at, index, row);
         }
-        self.add_kinds(index, Kinds::OBJECT);
+        self.add_other(index, Kinds::OBJECT);
         let (behind, _) = self.extent(at);
         if let Some(node) = self.walk.nodes.get_mut(index) {
             node.members.expected = 0;
@@ -451,7 +465,7 @@ impl Record<'_> {
     }
 
     fn array(&mut self, at: usize, index: NodeIndex, row: u32) -> Result<usize, Refusal> {
-        self.add_kinds(index, Kinds::ARRAY);
+        self.add_other(index, Kinds::ARRAY);
         let (behind, num_elements) = self.extent(at);
         let Some(table) = self.element_table(index, false) else { return Ok(behind) };
         if let Some(node) = self.walk.nodes.get_mut(index) {
@@ -489,7 +503,7 @@ impl Record<'_> {
 
     /// An object used as a map: an entry a row (R10).
     fn map(&mut self, at: usize, index: NodeIndex, row: u32) -> Result<usize, Refusal> {
-        self.add_kinds(index, Kinds::MAP);
+        self.add_other(index, Kinds::MAP);
         let (behind, num_entries) = self.extent(at);
         let Some(node) = self.walk.nodes.get(index) else { return Ok(behind) };
         let table = match node.entries {
@@ -547,11 +561,11 @@ impl Record<'_> {
         let (path, timestamps) = (node.path, node.rule.timestamps);
         match node.rule.action {
             Some(Action::Drop) => {
-                self.add_kinds(index, Kinds::NULL);
+                self.add_other(index, Kinds::NULL);
                 return Ok(behind);
             }
             _ if token.kind == Kind::Null => {
-                self.add_kinds(index, Kinds::NULL);
+                self.add_other(index, Kinds::NULL);
                 return Ok(behind);
             }
             Some(Action::Json) => {
@@ -634,7 +648,7 @@ impl Record<'_> {
                 match action {
                     Some(Action::Project(to)) if !is_of_type(scalar.kind(), to) => {
                         self.walk.counts.projected_away += 1;
-                        self.add_kinds(index, Kinds::NULL);
+                        self.add_other(index, Kinds::NULL);
                     }
                     _ => self.push(index, row, scalar),
                 }
@@ -657,7 +671,7 @@ impl Record<'_> {
         match self.plan.on_cast_error {
             OnCastError::Null => {
                 self.walk.counts.cast_nulls += 1;
-                self.add_kinds(index, Kinds::NULL);
+                self.add_other(index, Kinds::NULL);
                 Ok(())
             }
             OnCastError::Quarantine => Err(Refusal::Cast { path, to: to.to_owned(), found }),
