@@ -108,7 +108,7 @@ fn r6_collisions_do_not_depend_on_order() {
     assert_eq!(forth, back);
     let names: HashSet<&str> = forth.iter().map(|(_, name)| name.as_str()).collect();
     assert_eq!(names.len(), forth.len(), "every column has its own name: {forth:?}");
-    let name = |path: &str| &forth.iter().find(|(found, _)| found == path).unwrap().1;
+    let name = |path: &str| &forth.iter().find(|(found, _)| **found == *path).unwrap().1;
     assert_eq!((name("$.a_b").as_str(), name("$.id").as_str()), ("a_b", "id"));
     for path in ["$['a-b']", "$['a.b']"] {
         assert!(name(path).starts_with("a_b_") && name(path).len() == 12, "{}", name(path));
@@ -159,8 +159,8 @@ fn r6_manifest_maps_columns_to_paths() {
     let path = |table: usize, name: &str| {
         tables[table].columns.iter().find(|c| c.name == name).map(|c| c.path.clone()).unwrap()
     };
-    assert_eq!(path(0, "buyer__e_mail"), "$.buyer['E-Mail']");
-    assert_eq!(path(1, "sku"), "$.items[*].sku");
+    assert_eq!(&*path(0, "buyer__e_mail"), "$.buyer['E-Mail']");
+    assert_eq!(&*path(1, "sku"), "$.items[*].sku");
     assert_eq!(tables[1].path, "$.items[*]");
 }
 

@@ -17,15 +17,12 @@ pub fn changes(before: &Layout, after: &Layout) -> Vec<Change> {
             changes.push(Change::NewTable { table, path });
             continue;
         };
-        let columns: HashMap<(&str, Role), &Column> = old
-            .columns
-            .iter()
-            .map(|column| ((column.path.as_str(), column.role), column))
-            .collect();
+        let columns: HashMap<(&str, Role), &Column> =
+            old.columns.iter().map(|column| ((&*column.path, column.role), column)).collect();
         for column in &table.columns {
-            let (name, path) = (column.name.clone(), column.path.clone());
+            let (name, path) = (column.name.clone(), column.path.to_string());
             let to = describe(column);
-            match columns.get(&(column.path.as_str(), column.role)) {
+            match columns.get(&(&*column.path, column.role)) {
                 None => {
                     let table = table.name.clone();
                     changes.push(Change::NewColumn { table, column: name, path, to });
@@ -80,7 +77,7 @@ pub fn choices(entity: &str, shape: &Shape, plan: &Plan, layout: &Layout) -> Vec
             );
             if !generated {
                 let name = format!("{}.{}", table.name, column.name);
-                kept.entry(column.path.as_str()).or_default().push(name);
+                kept.entry(&*column.path).or_default().push(name);
             }
         }
     }

@@ -4,7 +4,7 @@
 //!  list ▶ group into entities ▶ for each: read, shred, stage ▶ finish narrow files ▶ commit once
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,7 +23,7 @@ use crate::read::{BlockOptions, Entities, EntityInput, Origin, STDIN, StandardIn
 use crate::relation::{Layout, Table};
 use crate::report::{MapReport, Report, TableReport};
 use crate::settings::{Drift, KeyRule, Settings};
-use crate::shape::{Action, JsonPath, Kinds, Plan, Shape, StoredPath};
+use crate::shape::{Action, JsonPath, Kinds, PathId, Plan, Shape, StoredPath};
 use crate::stage::{QuarantineWriter, StagedFile, rewrite};
 
 /// Relationalizes an input into a curated place; commits all entities at once, or nothing.
@@ -200,7 +200,7 @@ impl Run<'_> {
             self.settings.bookmark && known.as_ref().is_some_and(|e| e.bookmark.is_some());
         let objects = self.select(input, &bookmark);
         if appends && objects.is_empty() {
-            self.report_unchanged(name, known.as_ref());
+            self.report_unchanged(known.as_ref());
             return Ok(());
         }
         let stored = match (&known, self.settings.drift) {
@@ -324,7 +324,7 @@ impl Run<'_> {
             objects,
             blocks: BlockOptions {
                 frame: settings.frame_options(),
-                target_bytes: settings.block_bytes,
+                target_bytes: settings.target_bytes(),
                 max_ratio: settings.max_ratio,
             },
             naming: settings.naming,
@@ -355,14 +355,13 @@ impl Run<'_> {
         relationalize_entity(&task, self.crew, &make_plan, &make_quarantine)
     }
 
-    fn report_unchanged(&mut self, name: &str, entity: Option<&Entity>) {
+    fn report_unchanged(&mut self, entity: Option<&Entity>) {
         let Some(stored) = entity.and_then(|entity| self.curated.shape(entity).ok()) else {
             return;
         };
         let Some(entity) = entity else { return };
         let no_rows = |_: &Table| 0;
         self.report.tables.extend(table_reports(&stored.layout, entity, no_rows));
-        let _ = name;
     }
 
     fn report_result(
@@ -439,6 +438,15 @@ impl Run<'_> {
         let sequence = self.manifest.sequence;
         let run_id = &self.settings.run_id;
         let mut placed = BTreeMap::new();
+        let mut staged: HashMap<PathId, Vec<&StagedFile>> = HashMap::new();
+        for file in &result.files {
+            staged.entry(file.table).or_default().push(file);
+        }
+        let old_tables: HashMap<&str, &Table> = stored
+            .into_iter()
+            .flat_map(|stored| &stored.layout.tables)
+            .map(|table| (table.path.as_str(), table))
+            .collect();
         for table in &result.layout.tables {
             let mut files: Vec<DataFile> = Vec::new();
             let mut number = 0;
@@ -447,8 +455,7 @@ impl Run<'_> {
                 number += 1;
                 key
             };
-            let old = stored
-                .and_then(|stored| stored.layout.tables.iter().find(|old| old.path == table.path));
+            let old = old_tables.get(table.path.as_str()).copied();
             let old_files = appends_to.zip(old).and_then(|(e, old)| e.tables.get(&old.name));
             for file in old_files.into_iter().flatten() {
                 let Some(old) = old.filter(|old| old.columns != table.columns) else {
@@ -466,11 +473,8 @@ impl Run<'_> {
                 self.publications.push(Publication { staged, key: key.clone() });
                 files.push(DataFile { key, ..file.clone() });
             }
-            let staged = result
-                .files
-                .iter()
-                .filter(|file| result.plan.registry.path(file.table).to_string() == table.path);
-            for file in staged {
+            let id = result.plan.registry.resolve_text(&table.path);
+            for file in staged.remove(&id).unwrap_or_default() {
                 // A table that has files needs no empty one.
                 if file.num_rows == 0 && !files.is_empty() {
                     continue;
@@ -553,9 +557,8 @@ impl Run<'_> {
             tables,
         };
         let rows = |table: &Table| {
-            let path = table.path.parse().ok();
-            let id = path.map(|path| result.plan.registry.resolve(&path));
-            id.and_then(|id| result.rows.get(&id).copied()).unwrap_or(0)
+            let id = result.plan.registry.resolve_text(&table.path);
+            result.rows.get(&id).copied().unwrap_or(0)
         };
         self.report.tables.extend(table_reports(&result.layout, &entity, rows));
         self.manifest.entities.insert(name.to_owned(), entity);

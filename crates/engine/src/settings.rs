@@ -197,12 +197,19 @@ impl Settings {
         }
     }
 
+    /// Bytes of JSON in a block: less where memory is short, since several are on their way at a time, and
+    /// as columns they take twice as much.
+    pub(crate) fn target_bytes(&self) -> usize {
+        self.block_bytes.min(self.memory_bytes / 128).max(1)
+    }
+
     pub(crate) fn stage_limits(&self) -> StageLimits {
-        let memory_bytes = self.memory_bytes / 2;
+        // The rest is for blocks on their way, and for what allocators keep: measured, not counted.
+        let memory_bytes = self.memory_bytes / 6;
         StageLimits {
             memory_bytes,
             batch_bytes: (4 << 20).min(memory_bytes / 16).max(1),
-            row_group_bytes: (128 << 20).min(memory_bytes),
+            row_group_bytes: 128 << 20,
             file_bytes: 256 << 20,
         }
     }

@@ -1,6 +1,8 @@
 //! From a shape to tables: which columns there are, in which order, of which type (R5 to R13).
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +48,8 @@ pub struct Column {
     /// Its name.
     pub name: String,
     /// The JSON path that it holds; of a generated column, the path that it speaks of.
-    pub path: String,
+    #[serde(with = "shared_text")]
+    pub path: Arc<str>,
     /// What it holds of that path.
     pub role: Role,
     /// The type of its values.
@@ -200,10 +203,19 @@ pub fn layout(shape: &Shape, plan: &Plan, options: LayoutOptions<'_>) -> Result<
     let open = committed
         .flat_map(|table| &table.columns)
         .filter(|column| column.is_open && column.role == Role::Value)
-        .map(|column| column.path.as_str())
+        .map(|column| &*column.path)
         .collect();
-    let children = shape.children();
-    let mut builder = Builder { shape, plan, options, children, open, tables: Vec::new() };
+    let committed = options.committed.into_iter().flat_map(|layout| &layout.tables);
+    let mut builder = Builder {
+        shape,
+        plan,
+        options,
+        children: shape.children(),
+        open,
+        keys: None,
+        committed: committed.map(|table| (table.path.as_str(), table)).collect(),
+        tables: Vec::new(),
+    };
     let root = JsonPath::default();
     let position = shape.paths().iter().position(|path| path.id == PathId::ROOT);
     builder.add_table(position, &root, None, Vec::new())?;
@@ -245,6 +257,21 @@ pub struct KeyError {
     pub key: String,
 }
 
+/// Texts that many columns share: deep tables have long paths.
+mod shared_text {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(text)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+        Ok(String::deserialize(deserializer)?.into())
+    }
+}
+
 /// A column before it has its name.
 struct Draft {
     request: Request,
@@ -264,6 +291,10 @@ struct Builder<'a> {
     children: Vec<Vec<usize>>,
     /// Paths that an earlier run committed as columns without a type.
     open: HashSet<&'a str>,
+    /// The declared key, once it was asked for.
+    keys: Option<Rc<[(JsonPath, ColumnType)]>>,
+    /// The tables that an earlier run committed, by path.
+    committed: HashMap<&'a str, &'a Table>,
     tables: Vec<DraftTable>,
 }
 
@@ -305,6 +336,7 @@ impl Builder<'_> {
         levels: &[Level],
     ) -> Result<(), KeyError> {
         let is_root = levels.is_empty();
+        let path = &Arc::from(path.to_string());
         if self.options.naming == Naming::Glue {
             if !is_root {
                 self.generated(table, "id".into(), path, Role::GlueId, ColumnType::Int64);
@@ -319,12 +351,12 @@ impl Builder<'_> {
             };
             self.generated(table, name.into(), path, role, ColumnType::String);
         } else if !is_root {
-            for part in 0..self.plan.keys.len() {
-                let (key_path, column_type) = key_column(self.shape, self.plan, part)?;
-                let base = names::column_name(&key_path);
+            for (part, (key_path, column_type)) in self.keys()?.iter().enumerate() {
+                let base = names::column_name(key_path);
                 let base = names::BaseName { name: format!("_root_{}", base.name), ..base };
                 let request = Request::generated(base, format!("{key_path} of the root"));
-                self.push(table, request, &key_path, Role::RootKey(part), column_type);
+                let path = Arc::from(key_path.to_string());
+                self.push(table, request, &path, Role::RootKey(part), *column_type);
             }
         }
         for (level, number) in levels.iter().zip(1..) {
@@ -338,11 +370,24 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// Path and type of every part of the declared key, looked up once.
+    fn keys(&mut self) -> Result<Rc<[(JsonPath, ColumnType)]>, KeyError> {
+        if let Some(keys) = &self.keys {
+            return Ok(keys.clone());
+        }
+        let parts = 0..self.plan.keys.len();
+        let keys: Result<Vec<_>, KeyError> =
+            parts.map(|part| key_column(self.shape, self.plan, part)).collect();
+        let keys: Rc<[(JsonPath, ColumnType)]> = keys?.into();
+        self.keys = Some(keys.clone());
+        Ok(keys)
+    }
+
     fn generated(
         &mut self,
         table: usize,
         name: String,
-        path: &JsonPath,
+        path: &Arc<str>,
         role: Role,
         column_type: ColumnType,
     ) {
@@ -353,14 +398,14 @@ impl Builder<'_> {
         &mut self,
         table: usize,
         request: Request,
-        path: &JsonPath,
+        path: &Arc<str>,
         role: Role,
         column_type: ColumnType,
     ) {
         if let Some(table) = self.tables.get_mut(table) {
             let column = Column {
                 name: String::new(),
-                path: path.to_string(),
+                path: path.clone(),
                 role,
                 column_type,
                 fields: Vec::new(),
@@ -386,7 +431,8 @@ impl Builder<'_> {
         if shape.action == Some(Action::Drop) {
             return;
         }
-        self.value_columns(table, shape, path);
+        let text = Arc::from(path.to_string());
+        self.value_columns(table, shape, path, &text);
         let keeps_arrays = matches!(shape.action, Some(Action::List));
         if shape.kinds.contains(Kinds::ARRAY) && !keeps_arrays {
             let base = self.base(path);
@@ -395,14 +441,14 @@ impl Builder<'_> {
                     let name = format!("{}__len", base.name);
                     let base = names::BaseName { name, exact: base.exact };
                     let request = Request::generated(base, format!("{path} length"));
-                    self.push(table, request, path, Role::ArrayLength, ColumnType::Int32);
+                    self.push(table, request, &text, Role::ArrayLength, ColumnType::Int32);
                 }
                 Naming::Glue => {
                     // A scalar at the same path keeps the name.
                     let is_alone = value_type(shape).is_none();
                     let base = names::BaseName { exact: base.exact && is_alone, ..base };
                     let request = Request::new(base, format!("{path}[*]"));
-                    self.push(table, request, path, Role::GlueJoin, ColumnType::Int64);
+                    self.push(table, request, &text, Role::GlueJoin, ColumnType::Int64);
                 }
             }
         }
@@ -412,7 +458,7 @@ impl Builder<'_> {
             let exact = base.exact && !shape.kinds.contains(Kinds::ARRAY);
             let base = names::BaseName { name: format!("{}__len", base.name), exact };
             let request = Request::generated(base, format!("{path} entries"));
-            self.push(table, request, path, Role::MapLength, ColumnType::Int32);
+            self.push(table, request, &text, Role::MapLength, ColumnType::Int32);
         }
         for child in self.children.get(position).cloned().unwrap_or_default() {
             let Some(step) = self.shape.paths().get(child).and_then(|shape| shape.step.clone())
@@ -455,9 +501,9 @@ impl Builder<'_> {
         }
     }
 
-    fn value_columns(&mut self, table: usize, shape: &PathShape, path: &JsonPath) {
+    fn value_columns(&mut self, table: usize, shape: &PathShape, path: &JsonPath, text: &Arc<str>) {
         let base = self.base(path);
-        let request = |base| Request::new(base, path.to_string());
+        let request = |base| Request::new(base, text.to_string());
         match shape.action {
             Some(Action::MakeColumns) => {
                 for kind in ScalarKind::seen(shape.kinds) {
@@ -466,19 +512,19 @@ impl Builder<'_> {
                         names::BaseName { name, exact: false },
                         format!("{path} as {}", kind.name()),
                     );
-                    self.push(table, request, path, Role::ValueOf(kind), kind.column_type());
+                    self.push(table, request, text, Role::ValueOf(kind), kind.column_type());
                 }
                 return;
             }
             Some(Action::MakeStruct) if shape.kinds.column_type().is_some() => {
-                self.push(table, request(base), path, Role::Struct, ColumnType::Mixed);
+                self.push(table, request(base), text, Role::Struct, ColumnType::Mixed);
                 if let Some(column) = self.last_column(table) {
                     column.fields = ScalarKind::seen(shape.kinds).collect();
                 }
                 return;
             }
             Some(Action::List) if shape.kinds.contains(Kinds::ARRAY) => {
-                self.push(table, request(base.clone()), path, Role::List, self.list_type(shape));
+                self.push(table, request(base.clone()), text, Role::List, self.list_type(shape));
                 if shape.kinds.column_type().is_none() {
                     return;
                 }
@@ -487,7 +533,7 @@ impl Builder<'_> {
         }
         match value_type(shape) {
             Some(column_type) => {
-                self.push(table, request(base.clone()), path, Role::Value, column_type);
+                self.push(table, request(base.clone()), text, Role::Value, column_type);
                 if column_type == ColumnType::Mixed {
                     let name = match self.options.naming {
                         Naming::Sql => format!("_{}__type", base.name.trim_start_matches('_')),
@@ -495,15 +541,15 @@ impl Builder<'_> {
                     };
                     let base = names::BaseName { name, exact: base.exact };
                     let request = Request::generated(base, format!("{path} type"));
-                    self.push(table, request, path, Role::ValueType, ColumnType::String);
+                    self.push(table, request, text, Role::ValueType, ColumnType::String);
                 }
             }
             // Nothing but nulls so far: the path stays a column all the same (R11), also when objects
             // or arrays come later.
             None if !shape.kinds.intersects(Kinds::OBJECT | Kinds::ARRAY | Kinds::MAP)
-                || self.open.contains(path.to_string().as_str()) =>
+                || self.open.contains(&**text) =>
             {
-                self.push(table, request(base), path, Role::Value, ColumnType::String);
+                self.push(table, request(base), text, Role::Value, ColumnType::String);
                 if let Some(column) = self.last_column(table) {
                     column.is_open = true;
                 }
@@ -520,15 +566,13 @@ impl Builder<'_> {
 
     fn finish(self) -> Layout {
         let table_names = self.table_names();
-        let committed = self.options.committed;
         let tables = self
             .tables
             .into_iter()
             .zip(table_names)
             .map(|(draft, name)| {
                 let path = draft.path.to_string();
-                let known = committed
-                    .and_then(|layout| layout.tables.iter().find(|table| table.path == path));
+                let known = self.committed.get(path.as_str()).copied();
                 let columns = name_columns(draft.columns, known, self.options.naming);
                 Table { name, path, parent: draft.parent, columns }
             })
@@ -547,9 +591,7 @@ impl Builder<'_> {
                     Naming::Sql => names::table_name(root, &table.path),
                     Naming::Glue => names::glue::table_name(root, &table.path),
                 };
-                let known = self.options.committed.and_then(|layout| {
-                    layout.tables.iter().find(|table| table.path == path).map(|t| t.name.clone())
-                });
+                let known = self.committed.get(path.as_str()).map(|table| table.name.clone());
                 Request { committed: known, ..Request::new(base, format!("{root} {path}")) }
             })
             .collect();
@@ -570,13 +612,13 @@ fn name_columns(drafts: Vec<Draft>, committed: Option<&Table>, naming: Naming) -
     let known: HashMap<(&str, Role), (usize, &str)> = committed
         .into_iter()
         .flat_map(|table| table.columns.iter().enumerate())
-        .map(|(at, column)| ((column.path.as_str(), column.role), (at, column.name.as_str())))
+        .map(|(at, column)| ((&*column.path, column.role), (at, column.name.as_str())))
         .collect();
     let mut positions = Vec::with_capacity(drafts.len());
     let mut requests = Vec::with_capacity(drafts.len());
     let mut columns = Vec::with_capacity(drafts.len());
     for Draft { request, column } in drafts {
-        let found = known.get(&(column.path.as_str(), column.role));
+        let found = known.get(&(&*column.path, column.role));
         positions.push(found.map_or(usize::MAX, |(at, _)| *at));
         requests.push(match found {
             Some((_, name)) => request.committed(*name),

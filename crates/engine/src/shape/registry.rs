@@ -31,6 +31,8 @@ struct Inner {
     /// Parent and last step of path `n + 1`; the root has neither.
     steps: Vec<(PathId, Step)>,
     children: HashMap<(PathId, Step), PathId>,
+    /// Paths that were asked for as texts.
+    texts: HashMap<Box<str>, PathId>,
 }
 
 impl Registry {
@@ -56,6 +58,22 @@ impl Registry {
     /// The path of `path` from the root, registered when new.
     pub fn resolve(&self, path: &JsonPath) -> PathId {
         path.steps().iter().fold(PathId::ROOT, |parent, step| self.child(parent, step.clone()))
+    }
+
+    /// The path that `text` spells, as a layout has it; remembered, for long paths of wide tables are asked
+    /// for again and again. The root, when it is no path.
+    pub fn resolve_text(&self, text: &str) -> PathId {
+        let known = {
+            let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+            inner.texts.get(text).copied()
+        };
+        known.unwrap_or_else(|| {
+            // Paths of a layout were written from registered ones.
+            let id = text.parse().map_or(PathId::ROOT, |path: JsonPath| self.resolve(&path));
+            let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+            inner.texts.insert(text.into(), id);
+            id
+        })
     }
 
     /// Parent and last step of a path; `None` for the root.

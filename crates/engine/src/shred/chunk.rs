@@ -134,6 +134,10 @@ impl Lengths {
         self.values.push(i32::try_from(length).unwrap_or(i32::MAX));
     }
 
+    fn heap_bytes(&self) -> usize {
+        self.validity.heap_bytes() + self.values.capacity() * 4
+    }
+
     /// Forgets the rows from `rows` on.
     pub fn truncate(&mut self, rows: u32) {
         let dropped = self.validity.truncate(rows);
@@ -184,30 +188,35 @@ impl std::ops::AddAssign for Counts {
 }
 
 impl TableChunk {
-    /// Bytes held on the heap, apart from what chunks share.
+    /// Bytes held, apart from what chunks share.
     pub fn heap_bytes(&self) -> usize {
         let positions: usize = self
             .positions
             .iter()
             .map(|positions| match &**positions {
-                Positions::Index(index) => index.len() * 4,
-                Positions::Key(texts) => texts.len() * 4 + texts.bytes().len(),
+                Positions::Index(index) => index.capacity() * 4,
+                Positions::Key(texts) => texts.heap_bytes(),
             })
             .sum();
-        let columns: usize = self
-            .columns
-            .iter()
-            .map(|column| match &column.data {
-                ColumnData::Scalars(scalars) => scalars.heap_bytes(),
-                ColumnData::ArrayLengths(lengths) | ColumnData::MapLengths(lengths) => {
-                    lengths.values.len() * 4
-                }
-                ColumnData::Lists { lengths, elements } => {
-                    lengths.values.len() * 4 + elements.heap_bytes()
-                }
-            })
-            .sum();
-        // A column costs something even when it is nearly empty.
-        (self.records.len() + self.joins.len()) * 4 + positions + columns + self.columns.len() * 160
+        let columns: usize = self.columns.iter().map(|column| column.data.heap_bytes()).sum();
+        let rows = (self.records.capacity() + self.joins.capacity()) * 4;
+        size_of::<TableChunk>() + ALLOCATION_BYTES * 4 + rows + positions + columns
+    }
+}
+
+/// What an allocation takes beside its bytes, about: rounding, and the room between those of other sizes.
+const ALLOCATION_BYTES: usize = 32;
+
+impl ColumnData {
+    fn heap_bytes(&self) -> usize {
+        let data = match self {
+            ColumnData::Scalars(scalars) => scalars.heap_bytes(),
+            ColumnData::ArrayLengths(lengths) | ColumnData::MapLengths(lengths) => {
+                lengths.heap_bytes()
+            }
+            ColumnData::Lists { lengths, elements } => lengths.heap_bytes() + elements.heap_bytes(),
+        };
+        // Validity, values, ends of texts.
+        size_of::<ColumnChunk>() + ALLOCATION_BYTES * 3 + data
     }
 }

@@ -116,8 +116,8 @@ impl Validity {
         dropped
     }
 
-    fn heap_bytes(&self) -> usize {
-        self.words.len() * 8
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.words.capacity() * 8
     }
 }
 
@@ -194,8 +194,8 @@ impl Texts {
         self.bytes.truncate(self.ends.last().map_or(0, |&end| end as usize));
     }
 
-    fn heap_bytes(&self) -> usize {
-        self.ends.len() * 4 + self.bytes.len()
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.ends.capacity() * 4 + self.bytes.capacity()
     }
 }
 
@@ -406,11 +406,11 @@ impl ScalarColumn {
         self.validity.heap_bytes()
             + match &self.values {
                 Values::None => 0,
-                Values::Boolean(values) => values.len(),
-                Values::Integer(values) => values.len() * 8,
-                Values::Float(values) => values.len() * 8,
+                Values::Boolean(values) => values.capacity(),
+                Values::Integer(values) => values.capacity() * 8,
+                Values::Float(values) => values.capacity() * 8,
                 Values::String(texts) => texts.heap_bytes(),
-                Values::Mixed(kinds, texts) => kinds.len() * 2 + texts.heap_bytes(),
+                Values::Mixed(kinds, texts) => kinds.capacity() * 2 + texts.heap_bytes(),
             }
     }
 }

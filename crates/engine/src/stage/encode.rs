@@ -21,7 +21,7 @@ use parquet::errors::ParquetError;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
 use crate::relation::{Column, Role, arrow_field};
-use crate::shape::{ColumnType, JsonPath, PathId, Plan};
+use crate::shape::{ColumnType, PathId, Plan};
 use crate::shred::{ColumnData, Lengths, Positions, ScalarColumn, TableChunk, Validity, Values};
 
 use super::arrays::{chunk_array, hex};
@@ -79,11 +79,9 @@ impl ColumnEncoder {
     /// Parquet has no such column.
     pub fn new(column: &Column, plan: &Plan, num_rows: u64) -> Result<ColumnEncoder, ParquetError> {
         let field = arrow_field(column);
-        // Paths of a layout were written from registered ones.
-        let path = column.path.parse::<JsonPath>();
         let mut encoder = ColumnEncoder {
             column: column.clone(),
-            path: path.map_or(PathId::ROOT, |path| plan.registry.resolve(&path)),
+            path: plan.registry.resolve_text(&column.path),
             pages: pages(column, &field)?,
             field,
         };

@@ -1,6 +1,7 @@
 //! The row group of a table that is being encoded.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::relation::{Role, Table};
 use crate::shape::Plan;
@@ -48,7 +49,7 @@ impl RowGroup {
 
     /// Brings the row group to the columns of `layout`, which it [`can become`](RowGroup::can_become).
     pub fn become_table(&mut self, layout: &Table, plan: &Plan) -> Result<(), ParquetError> {
-        let mut old: HashMap<(Role, String), ColumnEncoder> = std::mem::take(&mut self.encoders)
+        let mut old: HashMap<(Role, Arc<str>), ColumnEncoder> = std::mem::take(&mut self.encoders)
             .into_iter()
             .map(|encoder| ((encoder.column().role, encoder.column().path.clone()), encoder))
             .collect();

@@ -168,7 +168,7 @@ fn widen_batch(
     schema: &SchemaRef,
 ) -> Result<RecordBatch, ArrowError> {
     let source = |role: Role, path: &str| {
-        let at = from.columns.iter().position(|c| c.role == role && c.path == path)?;
+        let at = from.columns.iter().position(|c| c.role == role && *c.path == *path)?;
         Some((from.columns.get(at)?, batch.columns().get(at)?))
     };
     let columns = to

@@ -25,7 +25,7 @@ use crate::error::Error;
 use crate::io::Io;
 use crate::pool::Pool;
 use crate::relation::{Layout, Table, arrow_schema};
-use crate::shape::{JsonPath, PathId, Plan};
+use crate::shape::{PathId, Plan};
 use crate::shred::TableChunk;
 
 use super::encode::{ColumnEncoder, EncodedLeaf};
@@ -238,11 +238,7 @@ impl Stager {
     }
 
     fn tables<'a>(&self, layout: &'a Layout) -> Vec<(PathId, &'a Table)> {
-        // Paths of a layout were written from registered ones.
-        let id = |table: &Table| {
-            let path = table.path.parse::<JsonPath>();
-            path.map_or(PathId::ROOT, |path| self.plan.registry.resolve(&path))
-        };
+        let id = |table: &Table| self.plan.registry.resolve_text(&table.path);
         layout.tables.iter().map(|table| (id(table), table)).collect()
     }
 

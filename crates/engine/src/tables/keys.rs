@@ -124,7 +124,7 @@ fn declared<'a>(
         let path = column.path.parse::<JsonPath>();
         path.is_ok_and(|path| selector.matches_column(&path, entity_name))
     };
-    values().find(|column| column.path == spelled_out).or_else(|| values().find(named))
+    values().find(|column| *column.path == *spelled_out).or_else(|| values().find(named))
 }
 
 /// The column of the Glue profile's join key for `table` in the table directly above.
@@ -132,5 +132,5 @@ fn glue_join<'a>(table: &Table, above: &'a Table) -> Option<&'a Column> {
     let path: JsonPath = table.path.parse().ok()?;
     let (_, array) = path.steps().split_last()?;
     let array = JsonPath::from_steps(array.to_vec()).to_string();
-    above.columns.iter().find(|column| column.role == Role::GlueJoin && column.path == array)
+    above.columns.iter().find(|column| column.role == Role::GlueJoin && *column.path == *array)
 }

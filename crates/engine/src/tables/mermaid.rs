@@ -61,7 +61,7 @@ pub fn mermaid(catalog: &Catalog) -> String {
 
 fn attribute(table: &CatalogTable, column: &CatalogColumn) -> String {
     let name = attribute_name(&column.name);
-    let mut comment = column.path.clone();
+    let mut comment = column.path.to_string();
     if name != column.name {
         comment = format!("{}: {comment}", column.name);
     }

@@ -231,7 +231,7 @@ fn describe(
                 .map(|column| CatalogColumn {
                     name: column.name.clone(),
                     type_name: type_name(column),
-                    path: column.path.clone(),
+                    path: column.path.to_string(),
                     role: match column.role {
                         _ if key_columns.contains(&column.name.as_str()) => ColumnRole::Key,
                         Role::Value | Role::ValueOf(_) | Role::Struct | Role::List => {

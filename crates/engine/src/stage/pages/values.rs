@@ -107,7 +107,16 @@ impl Texts {
     }
 
     pub(super) fn page_bytes(&self) -> usize {
-        self.numbers.len() * 4 + self.plain.len()
+        let numbers = self.numbers.len() * 4;
+        match &self.dictionary {
+            // It may turn out to be of no use, and its texts are the page then.
+            Dictionary::Open(dictionary, false) => numbers + dictionary.plain().len(),
+            // The page that makes it too large is the last one.
+            Dictionary::Open(dictionary, true) if dictionary.plain().len() > DICTIONARY_BYTES => {
+                usize::MAX
+            }
+            _ => numbers + self.plain.len(),
+        }
     }
 
     pub(super) fn end_page(&mut self, out: &mut Vec<u8>) -> Encoding {
