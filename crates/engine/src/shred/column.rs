@@ -299,7 +299,7 @@ impl ScalarColumn {
 
     /// Puts `value` at `row` with its own kind, never converted to a common one.
     pub fn push_mixed(&mut self, row: u32, value: Scalar<'_>) {
-        if self.values.len() == 0 && !matches!(self.values, Values::Mixed(..)) {
+        if self.values.num_values() == 0 && !matches!(self.values, Values::Mixed(..)) {
             self.values = Values::Mixed(Vec::new(), Texts::default());
         }
         self.push(row, value);
@@ -309,7 +309,7 @@ impl ScalarColumn {
     #[cold]
     fn push_other(&mut self, value: Scalar<'_>) {
         let safe = |value: i64| value.unsigned_abs() <= 1 << 53;
-        if self.values.len() == 0 {
+        if self.values.num_values() == 0 {
             // Room for values of another kind is of no use.
             self.values = Values::None;
         }
@@ -417,7 +417,7 @@ impl ScalarColumn {
 
 impl Values {
     /// How many values there are.
-    pub fn len(&self) -> usize {
+    pub fn num_values(&self) -> usize {
         match self {
             Values::None => 0,
             Values::Boolean(values) => values.len(),

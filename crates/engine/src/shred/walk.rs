@@ -159,7 +159,7 @@ pub(super) struct Walk {
 impl Node {
     /// Times present in this block.
     pub fn num_seen(&self) -> u64 {
-        self.num_others + self.scalars.values.len() as u64
+        self.num_others + self.scalars.values.num_values() as u64
     }
 
     /// Takes the scalars out; the next block will have about as many.
