@@ -132,6 +132,7 @@ def all_engines(binary: Path) -> list[Engine]:
         # Without a key, rows are identified by a hash of the record, which the peers do not make.
         Engine("solder", "Solder", solder_version, solder()),
         Engine("duckdb", "DuckDB", version("duckdb"), python("duckdb_orders.py")),
+        Engine("polars", "Polars", version("polars"), python("polars_orders.py")),
     ]
 
 
@@ -198,7 +199,8 @@ def print_result(engines: list[Engine], size_bytes: dict[str, int], threads: int
     def speed(engine: Engine) -> float:
         return size_bytes[engine.name] / 1e6 / engine.best.seconds
 
-    print(f"{machine()}, {datetime.date.today()}; {threads} threads, zstd Parquet, best of the rounds; relative speed is against the first row.\n")
+    print(f"{machine()}, {datetime.date.today()}; {threads} threads, zstd Parquet, best of the rounds.")
+    print("Relative speed is against the first row.\n")
     print("| engine | version | JSON | seconds | of that, work | CPU seconds | memory | MB/s | relative speed |")
     print("|---|---|---|---|---|---|---|---|---|")
     for engine in engines:
