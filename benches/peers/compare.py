@@ -133,6 +133,8 @@ def all_engines(binary: Path) -> list[Engine]:
         Engine("solder", "Solder", solder_version, solder()),
         Engine("duckdb", "DuckDB", version("duckdb"), python("duckdb_orders.py")),
         Engine("polars", "Polars", version("polars"), python("polars_orders.py")),
+        Engine("spark", "Spark", version("pyspark"), python("spark_orders.py"), most_rounds=2),
+        Engine("dlt", "dlt", version("dlt"), python("dlt_orders.py"), most_rounds=2),
     ]
 
 

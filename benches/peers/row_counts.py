@@ -39,6 +39,6 @@ def in_parquet(output: Path) -> dict[str, int]:
     """The rows that the footers below this folder tell of: a table is `TABLE.parquet`, or the files in `TABLE/`."""
     rows = {}
     for table in TABLES:
-        files = [*output.glob(f"{table}.parquet"), *output.glob(f"{table}/**/*.parquet")]
-        rows[table] = sum(parquet.read_metadata(file).num_rows for file in files if file.is_file())
+        files = [file for pattern in (f"{table}.parquet", f"{table}/*.parquet") for file in output.rglob(pattern)]
+        rows[table] = sum(parquet.read_metadata(file).num_rows for file in files)
     return rows
