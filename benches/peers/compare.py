@@ -1,8 +1,8 @@
 """Runs `engine relationalize` and its peers on the same orders, and prints how long each took.
 
 Every run is a process of its own with the same input, the same number of threads and zstd Parquet as output.
-A round runs every engine once, so that noise of the machine hits all alike; the fastest round of each engine
-counts. Called by `compare`, which installs the peers.
+A round runs every engine once, in an order of its own, so that noise of the machine and what the engine before
+left behind hit all alike; the fastest round of each engine counts. Called by `compare`, which installs the peers.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import datetime
 import json
 import os
 import platform
+import random
 import shutil
 import subprocess
 import sys
@@ -74,16 +75,20 @@ def parse_arguments() -> argparse.Namespace:
         description="Compare `engine relationalize` with DuckDB, Polars, Spark and dlt on the same work.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--engine", type=Path, default=target / "release/engine", help="the release build of Solder")
+    parser.add_argument("--engine", type=absolute, default=target / "release/engine", help="the release build of Solder")
     parser.add_argument(
-        "--data", type=Path, default=Path(tempfile.gettempdir()) / "orders.ndjson", help="orders; made when missing"
+        "--data", type=absolute, default=Path(tempfile.gettempdir()) / "orders.ndjson", help="orders; made when missing"
     )
     parser.add_argument("--bytes", default="510MB", help="how much to make")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of every engine")
     parser.add_argument("--rounds", type=int, default=3, help="runs of every engine; of Spark and dlt at most two")
     parser.add_argument("--dlt-bytes", type=int, default=20_000_000, help="dlt reads only this much of the data")
-    parser.add_argument("--only", help="engines to run, such as solder,duckdb (default: all)")
+    parser.add_argument("--only", default="solder,duckdb,polars,spark,dlt", help="engines to run")
     return parser.parse_args()
+
+
+def absolute(path: str) -> Path:
+    return Path(path).absolute()
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -96,10 +101,11 @@ def compare(arguments: argparse.Namespace) -> None:
         expected = {path: row_counts.in_json(path) for path in set(inputs.values())}
 
         for round_number in range(arguments.rounds):
-            for engine in engines:
+            for engine in order(engines, round_number):
                 if round_number < engine.most_rounds:
                     source, output = inputs[engine.name], Path(folder) / "out"
                     output.mkdir()
+                    os.sync()  # nobody waits for what another has written
                     run = measure(engine.command(source, output, arguments.threads))
                     check(engine, row_counts.in_parquet(output), expected[source])
                     shutil.rmtree(output)
@@ -138,13 +144,16 @@ def all_engines(binary: Path) -> list[Engine]:
     ]
 
 
-def choose(engines: list[Engine], only: str | None) -> list[Engine]:
-    if only is None:
-        return engines
+def choose(engines: list[Engine], only: str) -> list[Engine]:
     names = set(only.split(","))
     if unknown := names - {engine.name for engine in engines}:
         raise Failure(f"no engine is called {', '.join(sorted(unknown))}")
     return [engine for engine in engines if engine.name in names]
+
+
+def order(engines: list[Engine], round_number: int) -> list[Engine]:
+    """The engines in an order that differs from round to round, and not from one comparison to the next."""
+    return random.Random(round_number).sample(engines, len(engines))
 
 
 def make_orders(path: Path, size: str) -> None:
