@@ -9,6 +9,7 @@
 
 #![expect(clippy::print_stderr, reason = "this is the program's output")]
 
+mod allocator;
 mod cli;
 mod console;
 mod output;
@@ -28,9 +29,6 @@ use solder_engine::{Crew, Error, Io, Pool, Stop, nest, nest_to, new_run_id, rela
 use cli::{Cli, Command, Destination, Relationalize, ReportFormat};
 use console::Console;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -39,6 +37,11 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { 0 });
         }
     };
+    if let Command::Relationalize(args) = &cli.command
+        && args.memory() >= MUCH_MEMORY
+    {
+        allocator::keep_freed_memory();
+    }
     let console = Arc::new(Console::new(cli.log));
     match run(cli.command, &console) {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,6 +53,8 @@ fn main() -> ExitCode {
 }
 
 const EXIT_USAGE: u8 = 64;
+/// With so many bytes to spare, freed memory is better kept.
+const MUCH_MEMORY: usize = 512 << 20;
 
 fn run(command: Command, console: &Arc<Console>) -> Result<(), Error> {
     match command {

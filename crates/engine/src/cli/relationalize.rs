@@ -215,6 +215,11 @@ impl Relationalize {
         self.threads.unwrap_or_else(cores).max(1)
     }
 
+    /// Bytes of memory for data.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory.unwrap_or_else(default_memory)
+    }
+
     /// The settings that the arguments mean.
     pub(crate) fn settings(&self) -> Result<Settings, Error> {
         let naming = match self.naming {
@@ -263,7 +268,7 @@ impl Relationalize {
             max_ratio: self.max_ratio,
             max_columns: self.max_columns,
             max_tables: self.max_tables,
-            memory_bytes: self.memory.unwrap_or_else(default_memory),
+            memory_bytes: self.memory(),
             block_bytes: self.block,
             ..defaults
         })

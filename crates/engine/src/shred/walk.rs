@@ -354,12 +354,18 @@ struct Record<'a> {
 impl Record<'_> {
     /// Puts the value at token `at` into `row` of its node; returns the token behind it.
     ///
-    /// Recursion is as deep as the record is nested, which the parser has limited.
+    /// Recursion is as deep as the record is nested, which the parser has limited. A scalar ends here, and
+    /// most values are scalars: so the body belongs into the loops over members and elements.
+    #[inline(always)]
     fn value(&mut self, at: usize, index: NodeIndex, row: u32) -> Result<usize, Refusal> {
         let (Some(token), Some(node)) = (self.tokens.get(at), self.walk.nodes.get_mut(index))
         else {
             return Ok(at + 1);
         };
+        if node.next_row == row + 1 {
+            // The member stood in this object before.
+            return Err(Refusal::DuplicateKey);
+        }
         node.next_row = row + 1;
         if node.rule.action.is_some() {
             return self.with_action(at, index, row);
@@ -433,9 +439,6 @@ impl Record<'_> {
         let mut at = at + 2;
         while at < behind {
             let Some(member) = self.member(at, index) else { return Ok(behind) };
-            if self.walk.nodes.get(member).is_some_and(|node| node.next_row == row + 1) {
-                return Err(Refusal::DuplicateKey);
-            }
             at = self.value(at + 1, member, row)?;
         }
         Ok(behind)
