@@ -39,6 +39,14 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// The place of the objects, when they are in one.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Origin::Place(place) => Some(place),
+            Origin::Stdin(_) => None,
+        }
+    }
+
     /// An object as a user knows it.
     pub fn address(&self, key: &str) -> String {
         match self {
