@@ -147,7 +147,7 @@ fn r17_depth(#[case] open: &str, #[case] close: &str) {
     assert_eq!((report.records_read, report.records_quarantined), (2, 1));
     let reason = report.first_quarantined.unwrap();
     assert!(reason.contains("512"), "{reason}");
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(began.elapsed() < Duration::from_secs(120));
 
     let lab = Lab::new();
     lab.write("orders/a.json", format!("[\n{{\"v\":1}},\n{deep},\n{{\"v\":2}}\n]"));

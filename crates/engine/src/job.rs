@@ -5,6 +5,7 @@
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Add;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -52,7 +53,7 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
     if grouped.entities.is_empty() {
         return Err(Error::NoInput { input: settings.input.clone(), num_ignored });
     }
-    let _running = curated.begin(&settings.run_id)?;
+    let running = curated.begin(&settings.run_id)?;
     pause_at("after-begin");
     let before = curated.latest_since(seen)?;
     if let Some(report) = done_before(&before, settings)? {
@@ -83,6 +84,10 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
     run.commit()?;
     pause_at("after-commit");
     let mut report = run.report;
+    // Its last requests, too, are requests of the run.
+    drop(running);
+    let places = [origin.place(), Some(curated.place())];
+    report.requests = places.into_iter().flatten().filter_map(Place::requests).reduce(Add::add);
     report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     crew.progress.end();
     Ok(report)

@@ -37,6 +37,12 @@ pub(crate) fn summary(report: &Report, output: &str, has_threshold: bool) -> Str
         text.push('\n');
     }
     text.push_str(&read_line(report));
+    if let Some(requests) = &report.requests {
+        let sent = requests.by_kind().into_iter().filter(|(_, number)| *number > 0);
+        let sent: Vec<_> =
+            sent.map(|(kind, number)| format!("{} {kind}", thousands(number))).collect();
+        let _ = writeln!(text, "requests: {}", sent.join(", "));
+    }
     if report.records_quarantined > 0 {
         text.push_str(&quarantine_lines(report, output, has_threshold));
     }

@@ -1,6 +1,7 @@
 //! What a run did: for people as a table, for machines as JSON.
 
 use serde::Serialize;
+use solder_landing::Requests;
 
 use crate::shred::Counts;
 
@@ -30,6 +31,9 @@ pub struct Report {
     pub objects_changed: Vec<String>,
     /// Other files in the input, left alone.
     pub objects_ignored: u64,
+    /// What stores were asked, for input and output together; absent when both are on disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Requests>,
     /// Wall time in milliseconds.
     pub duration_ms: u64,
     /// The tables written.

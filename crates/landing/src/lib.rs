@@ -50,4 +50,4 @@ pub use error::{Action, FaultKind, PlaceError};
 pub use input::{Input, Listing};
 pub use layout::entity_of;
 pub use object::Object;
-pub use place::{Creation, ObjectStream, Place, Upload};
+pub use place::{Creation, ObjectStream, Place, Requests, Upload};

@@ -134,7 +134,7 @@ impl Lines {
     }
 
     pub(crate) fn run_finished(&self, report: &Report) {
-        let fields = json!({
+        let mut fields = json!({
             "exit_code": 0,
             "sequence": report.sequence,
             "already_committed": report.already_committed,
@@ -151,6 +151,9 @@ impl Lines {
             "counts": report.counts,
             "duration_ms": report.duration_ms,
         });
+        if let (Some(requests), Value::Object(fields)) = (report.requests, &mut fields) {
+            fields.insert("requests".to_owned(), json!(requests));
+        }
         self.with(|state| state.line(Level::Info, "summary", fields));
     }
 

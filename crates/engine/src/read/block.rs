@@ -37,6 +37,8 @@ pub struct Blocks {
     sources: Sources,
     options: BlockOptions,
     open: Option<(usize, Framer<Box<dyn Read + Send>>)>,
+    /// What the framer of an object works in, kept for the next object.
+    memory: Vec<u8>,
     /// Bytes read since the last block, as stored.
     stored_bytes: Arc<AtomicU64>,
 }
@@ -44,7 +46,7 @@ pub struct Blocks {
 impl Blocks {
     /// Cuts the objects of `sources`.
     pub fn new(sources: Sources, options: BlockOptions) -> Blocks {
-        Blocks { sources, options, open: None, stored_bytes: Arc::default() }
+        Blocks { sources, options, open: None, memory: Vec::new(), stored_bytes: Arc::default() }
     }
 
     /// The next block, its bytes in `buffer`; `None` at the end of the input.
@@ -62,7 +64,7 @@ impl Blocks {
             let Some((object, framer)) = &mut self.open else { break };
             match framer.next_segment(&mut block.bytes, self.options.target_bytes) {
                 Ok(Some(segment)) => block.segments.push((*object as u32, segment)),
-                Ok(None) => self.open = None,
+                Ok(None) => self.close(),
                 Err(source) => {
                     return Err(Error::Read { object: self.sources.address(*object), source });
                 }
@@ -80,8 +82,15 @@ impl Blocks {
         let (_, reader) = decompressed_within(reader, self.options.max_ratio).map_err(failed)?;
         let mut frame = self.options.frame.clone();
         frame.hint = name_hint(&self.sources.address(object));
-        self.open = Some((object, Framer::new(reader, frame)));
+        let memory = std::mem::take(&mut self.memory);
+        self.open = Some((object, Framer::with_memory(reader, frame, memory)));
         Ok(true)
+    }
+
+    fn close(&mut self) {
+        if let Some((_, framer)) = self.open.take() {
+            self.memory = framer.into_memory();
+        }
     }
 }
 

@@ -18,8 +18,8 @@ use liblzma::bufread::XzDecoder;
 #[cfg(test)]
 mod tests;
 
-/// Bytes asked of the object at once.
-const BUFFER_BYTES: usize = 256 * 1024;
+/// Bytes asked of a compressed object at once. The buffer is made for every object, so it is small.
+const BUFFER_BYTES: usize = 32 * 1024;
 
 /// Bytes of an object that tell its compression: as long as the longest magic number (xz).
 const MAGIC_BYTES: usize = 6;
@@ -80,7 +80,7 @@ pub enum DecompressError {
 /// The bytes of `reader` without their compression, and which one it was (R1).
 ///
 /// An empty object is [`Compression::Plain`]. Memory is the codec's window and one buffer of
-/// 256 KiB.
+/// 32 KiB; plain bytes are not buffered.
 ///
 /// # Errors
 ///
@@ -92,13 +92,14 @@ pub fn decompressed<R: Read + Send + 'static>(
     let mut magic = Vec::with_capacity(MAGIC_BYTES);
     reader.by_ref().take(MAGIC_BYTES as u64).read_to_end(&mut magic)?;
     let compression = Compression::recognise(&magic);
-    let input = BufReader::with_capacity(BUFFER_BYTES, Cursor::new(magic).chain(reader));
+    let input = Cursor::new(magic).chain(reader);
+    let buffered = |input| BufReader::with_capacity(BUFFER_BYTES, input);
     let output: Box<dyn Read + Send> = match compression {
         Compression::Plain => Box::new(input),
-        Compression::Gzip => Box::new(MultiGzDecoder::new(input)),
-        Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(input)?),
-        Compression::Bzip2 => Box::new(MultiBzDecoder::new(input)),
-        Compression::Xz => Box::new(XzDecoder::new_multi_decoder(input)),
+        Compression::Gzip => Box::new(MultiGzDecoder::new(buffered(input))),
+        Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(buffered(input))?),
+        Compression::Bzip2 => Box::new(MultiBzDecoder::new(buffered(input))),
+        Compression::Xz => Box::new(XzDecoder::new_multi_decoder(buffered(input))),
     };
     Ok((compression, output))
 }

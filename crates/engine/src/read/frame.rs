@@ -23,7 +23,7 @@
 //! both searched from the line after the start of what broke, so that a record cut short does not
 //! take its successor along. Commas too many or too few lose nothing else at all.
 //!
-//! Memory: a block, one record, and 256 KiB.
+//! Memory: a block, one record, and 256 KiB, which go from object to object.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -207,10 +207,21 @@ enum State {
 
 impl<R: Read> Framer<R> {
     /// A framer over the plain bytes of one object. Reads nothing yet.
-    pub fn new(reader: R, mut options: FrameOptions) -> Self {
+    pub fn new(reader: R, options: FrameOptions) -> Self {
+        Self::with_memory(reader, options, Vec::new())
+    }
+
+    /// As [`Framer::new`], in memory that [`Framer::into_memory`] gave back: getting and clearing its
+    /// own would cost more than all else there is to do for a small object.
+    pub fn with_memory(reader: R, mut options: FrameOptions, memory: Vec<u8>) -> Self {
         // Positions inside a segment are 32 bits wide.
         options.max_record_bytes = options.max_record_bytes.min(1 << 30);
-        Self { window: Window::new(reader), options, state: State::Unknown }
+        Self { window: Window::new(reader, memory), options, state: State::Unknown }
+    }
+
+    /// Memory for the next object, at most 2 MiB.
+    pub fn into_memory(self) -> Vec<u8> {
+        self.window.into_memory()
     }
 
     /// Appends whole records to `block` until it holds at least `target_bytes`, or the object ends.

@@ -26,8 +26,10 @@ use super::stdin::StandardInput;
 const PART_BYTES: u64 = 8 << 20;
 /// Bytes that may be under way or wait for the reader, the last part not counted.
 const MAX_AHEAD_BYTES: u64 = 64 << 20;
-/// Parts that may be under way or wait for the reader: what matters when objects are small.
-const MAX_AHEAD_PARTS: usize = 32;
+/// Parts that may be under way or wait for the reader: what matters when objects are small. In S3, an
+/// answer takes some 20 ms, and there are up to 5,500 reads a second below one prefix: this many
+/// at a time come to that, more would be refused (`benches/README.md` has measurements).
+const MAX_AHEAD_PARTS: usize = 128;
 
 /// Where the objects of an input are.
 #[derive(Clone)]
@@ -39,6 +41,14 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// The place of the objects, when they are in one.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Origin::Place(place) => Some(place),
+            Origin::Stdin(_) => None,
+        }
+    }
+
     /// An object as a user knows it.
     pub fn address(&self, key: &str) -> String {
         match self {

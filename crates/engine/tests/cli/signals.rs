@@ -39,8 +39,8 @@ fn assert_nothing_left(folder: &Folder) {
     }
 }
 
-/// Well below the 20 seconds that those who send SIGTERM wait.
-const SOON: Duration = Duration::from_secs(10);
+/// What those who send SIGTERM wait.
+const SOON: Duration = Duration::from_secs(20);
 
 #[rstest]
 #[case("TERM", 143)]

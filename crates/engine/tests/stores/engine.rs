@@ -1,6 +1,8 @@
 //! The program itself, in a process of its own with an environment of its own.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -8,27 +10,35 @@ use crate::server::{ACCESS_KEY, SECRET_KEY, Server};
 
 /// `engine` without any credentials of the machine that runs the tests.
 pub fn engine() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_engine"));
+    engine_at(env!("CARGO_BIN_EXE_engine").as_ref())
+}
+
+/// As [`engine`], another build of it.
+pub fn engine_at(path: &OsStr) -> Command {
+    let mut command = Command::new(path);
     command.env_clear().env("AWS_REGION", "eu-central-1").env("AWS_MAX_ATTEMPTS", "4");
     command
 }
 
 /// `engine relationalize` against the server.
 pub fn relationalize(server: &Server, arguments: &[&str]) -> Output {
-    engine()
+    with_access(engine(), server).arg("relationalize").args(arguments).output().unwrap()
+}
+
+/// With what the server wants to see.
+pub fn with_access(mut command: Command, server: &Server) -> Command {
+    command
         .env("AWS_ENDPOINT_URL", &server.endpoint)
         .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-        .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-        .arg("relationalize")
-        .args(arguments)
-        .output()
-        .unwrap()
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+    command
 }
 
 /// As [`relationalize`], which has to succeed.
-pub fn must_relationalize(server: &Server, arguments: &[&str]) {
+pub fn must_relationalize(server: &Server, arguments: &[&str]) -> Output {
     let output = relationalize(server, arguments);
     assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+    output
 }
 
 pub fn stderr(output: &Output) -> String {
@@ -45,8 +55,8 @@ pub fn tables(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// All files below a folder, with their sizes.
-pub fn files(folder: &Path) -> BTreeMap<String, u64> {
+/// All files below a folder, with what the disk knows of them.
+pub fn files(folder: &Path) -> BTreeMap<String, Metadata> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
@@ -56,7 +66,7 @@ pub fn files(folder: &Path) -> BTreeMap<String, u64> {
                 folders.push(path);
             } else {
                 let key = path.strip_prefix(folder).unwrap().to_string_lossy().into_owned();
-                found.insert(key, path.metadata().unwrap().len());
+                found.insert(key, path.metadata().unwrap());
             }
         }
     }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod engine;
+mod many_small;
 mod other_stores;
 mod s3;
 mod s3_faults;

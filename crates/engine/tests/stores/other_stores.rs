@@ -20,7 +20,7 @@ fn what_is_missing_is_named(#[case] url: &str, #[case] code: i32, #[case] expect
     assert_eq!(output.status.code(), Some(code), "{text}");
     assert!(text.contains(expected), "{text}");
     assert!(!text.contains("password@"), "{text}");
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(began.elapsed() < Duration::from_secs(60));
 }
 
 /// Settings that are wrong are the environment's fault: 78, from the builder of the right store.

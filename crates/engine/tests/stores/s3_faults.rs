@@ -75,7 +75,7 @@ fn a_dead_endpoint_ends_with_75() {
     let text = stderr(&output);
     assert_eq!(output.status.code(), Some(75), "{text}");
     assert!(text.contains("s3://bucket/curated"), "{text}");
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }
 
 /// A download that breaks is taken up where it broke: the tables are as if nothing had happened.

@@ -1,10 +1,14 @@
-//! An S3 server on loopback over a temporary folder, which counts requests and fails when told to.
+//! An S3 server on loopback over a temporary folder, which counts requests, and is slow or fails when told
+//! to.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{File, Metadata};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use futures::{TryStreamExt, stream};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -15,6 +19,8 @@ use s3s::{S3, S3Request, S3Response, S3Result};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+
+use crate::engine::files;
 
 pub const ACCESS_KEY: &str = "AKIASOLDER";
 pub const SECRET_KEY: &str = "a-secret-for-tests";
@@ -44,6 +50,12 @@ struct State {
     read: Mutex<Vec<String>>,
     /// By the end of the key.
     fault: Mutex<Option<(&'static str, Fault)>>,
+    /// How long a request takes before it is answered.
+    delay: Mutex<Duration>,
+    /// Requests for objects that are under way, and the most there ever were.
+    under_way: Mutex<(usize, usize)>,
+    /// The last listing of a prefix, whose pages are asked for one by one.
+    listings: Mutex<HashMap<String, Arc<Vec<Object>>>>,
 }
 
 impl Server {
@@ -92,6 +104,16 @@ impl Server {
         *self.state.fault.lock().unwrap() = Some((key_end, fault));
     }
 
+    /// Makes every request for an object or a listing take so long.
+    pub fn slow_down(&self, delay: Duration) {
+        *self.state.delay.lock().unwrap() = delay;
+    }
+
+    /// The most requests for objects that were under way at one time.
+    pub fn most_under_way(&self) -> usize {
+        self.state.under_way.lock().unwrap().1
+    }
+
     /// The requests since the last time this was asked, by kind.
     pub fn take_requests(&self) -> BTreeMap<&'static str, u64> {
         std::mem::take(&mut self.state.requests.lock().unwrap())
@@ -117,6 +139,64 @@ impl Counted {
         *self.state.requests.lock().unwrap().entry(request).or_default() += 1;
     }
 
+    async fn delay(&self) {
+        let delay = *self.state.delay.lock().unwrap();
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// An object as it is stored: the folder's own way reads all of it for every part.
+    fn read(&self, input: &GetObjectInput) -> S3Result<GetObjectOutput> {
+        let path = self.root.join(&input.bucket).join(&input.key);
+        let file = File::open(path).map_err(|_| s3s::s3_error!(NoSuchKey))?;
+        let metadata = file.metadata().unwrap();
+        let size_bytes = metadata.len();
+        let range = input.range.map_or(Ok(0..size_bytes), |range| range.check(size_bytes))?;
+        let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap()];
+        file.read_exact_at(&mut bytes, range.start).unwrap();
+        let content_range = format!("bytes {}-{}/{size_bytes}", range.start, range.end - 1);
+        Ok(GetObjectOutput {
+            content_length: i64::try_from(bytes.len()).ok(),
+            content_range: input.range.map(|_| content_range),
+            e_tag: Some(e_tag(&metadata)),
+            last_modified: Some(metadata.modified().unwrap().into()),
+            body: Some(StreamingBlob::wrap(stream::iter([Ok::<_, std::io::Error>(Bytes::from(
+                bytes,
+            ))]))),
+            ..GetObjectOutput::default()
+        })
+    }
+
+    /// A page of the objects whose keys begin with a prefix, listed when the first page is asked for.
+    fn list(&self, input: ListObjectsV2Input) -> S3Result<ListObjectsV2Output> {
+        let bucket = self.root.join(&input.bucket);
+        if !bucket.is_dir() {
+            return Err(s3s::s3_error!(NoSuchBucket));
+        }
+        assert_eq!(input.delimiter, None);
+        let prefix = input.prefix.clone().unwrap_or_default();
+        let begin: usize =
+            input.continuation_token.as_ref().map_or(0, |token| token.parse().unwrap());
+        let mut listings = self.state.listings.lock().unwrap();
+        if begin == 0 {
+            listings.insert(prefix.clone(), Arc::new(objects(&bucket, &prefix)));
+        }
+        let listing = listings.get(&prefix).unwrap().clone();
+        let page: Vec<_> = listing.iter().skip(begin).take(PAGE_OBJECTS).cloned().collect();
+        let end = begin + page.len();
+        let is_truncated = end < listing.len();
+        Ok(ListObjectsV2Output {
+            key_count: i32::try_from(page.len()).ok(),
+            contents: Some(page),
+            is_truncated: Some(is_truncated),
+            next_continuation_token: is_truncated.then(|| end.to_string()),
+            name: Some(input.bucket),
+            prefix: input.prefix,
+            ..ListObjectsV2Output::default()
+        })
+    }
+
     /// The fault that strikes now.
     fn fault(&self, key: &str) -> Option<Fault> {
         let mut fault = self.state.fault.lock().unwrap();
@@ -135,6 +215,53 @@ impl Counted {
             }
         }
         None
+    }
+}
+
+/// As many objects as S3 lists at one time.
+const PAGE_OBJECTS: usize = 1000;
+
+/// All objects whose keys begin with a prefix, in the order of their keys.
+fn objects(bucket: &Path, prefix: &str) -> Vec<Object> {
+    let folder = prefix.rfind('/').map_or("", |slash| &prefix[..slash]);
+    let mut found = Vec::new();
+    for (key, metadata) in files(&bucket.join(folder)) {
+        let key = if folder.is_empty() { key } else { format!("{folder}/{key}") };
+        if key.starts_with(prefix) {
+            found.push(Object {
+                size: i64::try_from(metadata.len()).ok(),
+                e_tag: Some(e_tag(&metadata)),
+                last_modified: Some(metadata.modified().unwrap().into()),
+                key: Some(key),
+                ..Object::default()
+            });
+        }
+    }
+    found.sort_by(|a, b| a.key.cmp(&b.key));
+    found
+}
+
+/// Another one whenever a file is written.
+fn e_tag(metadata: &Metadata) -> ETag {
+    let modified = metadata.modified().unwrap().duration_since(UNIX_EPOCH).unwrap();
+    ETag::Strong(format!("{:x}-{:x}", modified.as_nanos(), metadata.len()))
+}
+
+/// Counts a request for an object as under way, until it is dropped.
+struct UnderWay<'a>(&'a State);
+
+impl UnderWay<'_> {
+    fn begin(state: &State) -> UnderWay<'_> {
+        let mut under_way = state.under_way.lock().unwrap();
+        under_way.0 += 1;
+        under_way.1 = under_way.1.max(under_way.0);
+        UnderWay(state)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.lock().unwrap().0 -= 1;
     }
 }
 
@@ -160,6 +287,8 @@ counted_requests! {
             request: S3Request<GetObjectInput>,
         ) -> S3Result<S3Response<GetObjectOutput>> {
             self.count("get_object");
+            let _under_way = UnderWay::begin(&self.state);
+            self.delay().await;
             let key = request.input.key.clone();
             self.state.read.lock().unwrap().push(key.clone());
             let fault = self.fault(&key);
@@ -171,7 +300,7 @@ counted_requests! {
                 let file = std::fs::File::options().write(true).open(&file).unwrap();
                 file.set_modified(later).unwrap();
             }
-            let mut response = self.files.get_object(request).await?;
+            let mut response = S3Response::new(self.read(&request.input)?);
             if let Some(Fault::Break(_)) = fault
                 && let Some(body) = response.output.body.take()
             {
@@ -197,20 +326,13 @@ counted_requests! {
             }
         }
 
-        /// As S3 does it, and the folder does not: with the objects' etags.
         async fn list_objects_v2(
             &self,
             request: S3Request<ListObjectsV2Input>,
         ) -> S3Result<S3Response<ListObjectsV2Output>> {
             self.count("list_objects_v2");
-            let bucket = request.input.bucket.clone();
-            let mut response = self.files.list_objects_v2(request).await?;
-            for object in response.output.contents.iter_mut().flatten() {
-                let path = self.root.join(&bucket).join(object.key.as_deref().unwrap_or_default());
-                let hash = xxhash_rust::xxh3::xxh3_128(&std::fs::read(path).unwrap());
-                object.e_tag = Some(ETag::Strong(format!("{hash:032x}")));
-            }
-            Ok(response)
+            self.delay().await;
+            Ok(S3Response::new(self.list(request.input)?))
         }
     }
     put_object(PutObjectInput) -> PutObjectOutput;

@@ -68,14 +68,17 @@ impl Input {
 
         let single = match split_at_last_slash(path) {
             Some((_, "")) => None,
-            Some((folder, name)) => Some((parent(text, path_start, folder)?, part_of(text, name))),
+            Some((folder, name)) => {
+                let folder = parent(&whole, text, path_start, folder)?;
+                Some((folder, part_of(text, name)))
+            }
             None => None,
         };
         let glob = match path.find(GLOB_CHARACTERS) {
             Some(first) => {
                 let folder = path[..first].rfind('/').map_or("", |slash| &path[..=slash]);
                 let pattern = &path[folder.len()..];
-                Some((parent(text, path_start, folder)?, part_of(text, pattern)))
+                Some((parent(&whole, text, path_start, folder)?, part_of(text, pattern)))
             }
             None => None,
         };
@@ -200,8 +203,8 @@ fn split_at_last_slash(path: &str) -> Option<(&str, &str)> {
     Some(path.split_at(path.rfind('/').map_or(0, |slash| slash + 1)))
 }
 
-/// The place of a folder that begins the path of `text`.
-fn parent(text: &str, path_start: usize, folder: &str) -> Result<Place, PlaceError> {
+/// The place of a folder that begins the path of `text`, with the client of the `whole`.
+fn parent(whole: &Place, text: &str, path_start: usize, folder: &str) -> Result<Place, PlaceError> {
     // The slash of a root stays, the one behind a folder's name goes.
     let folder = match folder.strip_suffix('/') {
         Some("") | None => folder,
@@ -209,6 +212,6 @@ fn parent(text: &str, path_start: usize, folder: &str) -> Result<Place, PlaceErr
     };
     match &text[..path_start + folder.len()] {
         "" => Place::parse("."),
-        address => Place::parse(address),
+        address => whole.beside(address),
     }
 }

@@ -10,6 +10,8 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::memory::InMemory;
 use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 
+use super::requests::{CountedConnector, Counters, Requests};
+
 /// The kinds of object stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
@@ -28,7 +30,14 @@ pub(crate) enum Service {
 pub(crate) struct Client {
     service: Service,
     root: String,
-    made: OnceLock<Arc<dyn ObjectStore>>,
+    made: OnceLock<Connected>,
+}
+
+#[derive(Debug)]
+struct Connected {
+    store: Arc<dyn ObjectStore>,
+    /// `None` for stores without requests.
+    counters: Option<Arc<Counters>>,
 }
 
 impl Client {
@@ -39,7 +48,18 @@ impl Client {
 
     /// A client that a caller has made.
     pub(crate) fn with_store(store: Arc<dyn ObjectStore>) -> Self {
-        Self { service: Service::Memory, root: String::new(), made: OnceLock::from(store) }
+        let made = OnceLock::from(Connected { store, counters: None });
+        Self { service: Service::Memory, root: String::new(), made }
+    }
+
+    /// Whether the other client is for the same bucket.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (self.service, &self.root) == (other.service, &other.root)
+    }
+
+    /// The requests so far; `None` before there were any, and for stores that need none.
+    pub(crate) fn requests(&self) -> Option<Requests> {
+        Some(self.made.get()?.counters.as_ref()?.requests())
     }
 
     /// The store, made now if it was not yet; no request is sent.
@@ -48,21 +68,23 @@ impl Client {
     ///
     /// What the builder finds wrong with the environment's settings.
     pub(crate) fn store(&self) -> object_store::Result<&Arc<dyn ObjectStore>> {
-        if let Some(store) = self.made.get() {
-            return Ok(store);
+        if let Some(made) = self.made.get() {
+            return Ok(&made.store);
         }
-        let store = connect(self.service, &self.root)?;
-        Ok(self.made.get_or_init(|| store))
+        let connected = connect(self.service, &self.root)?;
+        Ok(&self.made.get_or_init(|| connected).store)
     }
 }
 
-fn connect(service: Service, root: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
-    Ok(match service {
+fn connect(service: Service, root: &str) -> object_store::Result<Connected> {
+    let connector = CountedConnector::default();
+    let store: Arc<dyn ObjectStore> = match service {
         Service::S3 => {
             let mut builder = follow_s3_endpoint(AmazonS3Builder::from_env());
             if let Some(timeout) = request_timeout("AWS_TIMEOUT") {
                 builder = builder.with_config(AmazonS3ConfigKey::Client(TIMEOUT), timeout);
             }
+            builder = builder.with_http_connector(connector.clone());
             Arc::new(builder.with_retry(retries()).with_url(root).build()?)
         }
         Service::Gcs => {
@@ -74,6 +96,7 @@ fn connect(service: Service, root: &str) -> object_store::Result<Arc<dyn ObjectS
             if let Some(timeout) = request_timeout("GOOGLE_TIMEOUT") {
                 builder = builder.with_config(GoogleConfigKey::Client(TIMEOUT), timeout);
             }
+            builder = builder.with_http_connector(connector.clone());
             Arc::new(builder.with_retry(retries()).build()?)
         }
         Service::Azure => {
@@ -84,10 +107,13 @@ fn connect(service: Service, root: &str) -> object_store::Result<Arc<dyn ObjectS
             if let Some(timeout) = request_timeout("AZURE_TIMEOUT") {
                 builder = builder.with_config(AzureConfigKey::Client(TIMEOUT), timeout);
             }
+            builder = builder.with_http_connector(connector.clone());
             Arc::new(builder.with_retry(retries()).build()?)
         }
         Service::Memory => memory_store(root),
-    })
+    };
+    let counters = (service != Service::Memory).then(|| connector.counters());
+    Ok(Connected { store, counters })
 }
 
 const TIMEOUT: ClientConfigKey = ClientConfigKey::Timeout;

@@ -15,6 +15,7 @@ mod connect;
 mod disk;
 mod list;
 mod read;
+mod requests;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -32,6 +33,7 @@ use object_store::path::Path as StorePath;
 
 pub(crate) use self::address::{GLOB_CHARACTERS, part_of, path_start};
 pub use self::read::ObjectStream;
+pub use self::requests::Requests;
 pub use self::upload::Upload;
 pub use self::write::Creation;
 
@@ -138,6 +140,30 @@ impl Place {
             }
         };
         Ok(Self { backend, display: self.address(key) })
+    }
+
+    /// The place that another text names. It has this one's client where both are in one store.
+    ///
+    /// # Errors
+    ///
+    /// As [`Place::parse`].
+    pub(crate) fn beside(&self, text: &str) -> Result<Self, PlaceError> {
+        let mut other = Self::parse(text)?;
+        if let (Backend::Store { client: own, .. }, Backend::Store { client, .. }) =
+            (&self.backend, &mut other.backend)
+            && own.is_same(client)
+        {
+            *client = Arc::clone(own);
+        }
+        Ok(other)
+    }
+
+    /// What the store was asked so far, for this place and all that share its client; `None` on disk.
+    pub fn requests(&self) -> Option<Requests> {
+        match &self.backend {
+            Backend::Disk(_) => None,
+            Backend::Store { client, .. } => client.requests(),
+        }
     }
 
     /// The path of an object's file, when the place is on the local disk and the key stays inside it.

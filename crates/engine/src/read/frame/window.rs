@@ -7,6 +7,9 @@ use memchr::{memchr_iter, memrchr};
 /// Bytes asked of the reader at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 
+/// The most memory that is kept from one object to the next.
+const MAX_REUSED_BYTES: usize = 2 * 1024 * 1024;
+
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A sliding window over an object, with a place in it.
@@ -27,10 +30,12 @@ pub(super) struct Window<R> {
 }
 
 impl<R: Read> Window<R> {
-    pub(super) fn new(reader: R) -> Self {
+    /// A window in `memory`, whose bytes mean nothing; one that an earlier window gave back costs less
+    /// than a new one.
+    pub(super) fn new(reader: R, memory: Vec<u8>) -> Self {
         Self {
             reader,
-            bytes: Vec::new(),
+            bytes: memory,
             place: 0,
             end: 0,
             base: 0,
@@ -38,6 +43,14 @@ impl<R: Read> Window<R> {
             known_line: (1, 0),
             ended: false,
         }
+    }
+
+    /// The memory for the next window, without what this one took for long records.
+    pub(super) fn into_memory(mut self) -> Vec<u8> {
+        if self.bytes.len() > MAX_REUSED_BYTES {
+            self.bytes = Vec::new();
+        }
+        self.bytes
     }
 
     /// Skips a byte order mark at the start of the object; columns count from behind it.

@@ -5,8 +5,8 @@ use super::*;
 fn quickly<T>(work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let result = work();
-    // Milliseconds when optimised; anything quadratic takes minutes.
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    // Milliseconds when optimised; anything quadratic takes many minutes.
+    assert!(start.elapsed() < Duration::from_secs(120), "{:?}", start.elapsed());
     result
 }
 
