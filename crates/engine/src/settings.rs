@@ -172,7 +172,7 @@ impl Settings {
             max_columns: 10_000,
             max_tables: 2_000,
             memory_bytes: 1 << 30,
-            block_bytes: 4 << 20,
+            block_bytes: 2 << 20,
         }
     }
 

@@ -159,7 +159,7 @@ pub(crate) struct Relationalize {
     threads: Option<usize>,
 
     /// Bytes of JSON that a thread takes at a time
-    #[arg(long, value_name = "BYTES", default_value = "4MiB", value_parser = size, hide = true)]
+    #[arg(long, value_name = "BYTES", default_value = "2MiB", value_parser = size, hide = true)]
     block: usize,
 
     #[command(flatten)]

@@ -65,7 +65,7 @@ impl EncodedLeaf {
         row_group: &mut SerializedRowGroupWriter<'_, Sink>,
     ) -> Result<(), ParquetError> {
         match self {
-            EncodedLeaf::Flat(pages) => row_group.append_column(&pages.bytes, pages.close),
+            EncodedLeaf::Flat(pages) => row_group.append_column(&pages.pages, pages.close),
             EncodedLeaf::Library(chunk) => chunk.append_to_row_group(row_group),
         }
     }

@@ -325,6 +325,7 @@ impl Stager {
             }));
         }
         let mut encoded = self.pool.run_all(tasks).into_iter();
+        let mut ended = Vec::new();
         for (table, mut group, ends, num_columns) in groups {
             let mut closed = Vec::new();
             for column in encoded.by_ref().take(num_columns) {
@@ -335,7 +336,7 @@ impl Stager {
                 }
             }
             if ends {
-                self.write_row_group(table, group, closed)?;
+                ended.push((table, group, closed));
                 continue;
             }
             group.memory_bytes = group.encoders.iter().map(ColumnEncoder::memory_bytes).sum();
@@ -344,29 +345,40 @@ impl Stager {
                 lane.group = Some(group);
             }
         }
-        Ok(())
+        self.write_row_groups(ended)
     }
 
-    fn write_row_group(
+    /// Writes row groups to the files of their tables, a task per table.
+    fn write_row_groups(
         &mut self,
-        table: PathId,
-        group: RowGroup,
-        columns: Vec<EncodedLeaf>,
+        groups: Vec<(PathId, RowGroup, Vec<EncodedLeaf>)>,
     ) -> Result<(), Error> {
-        let has_file = self.lanes.get(&table).is_some_and(|lane| lane.file.is_some());
-        if !has_file {
-            self.open_file(table, &group.layout)?;
+        let mut tasks = Vec::with_capacity(groups.len());
+        for (table, group, columns) in groups {
+            if self.lanes.get(&table).is_none_or(|lane| lane.file.is_none()) {
+                self.open_file(table, &group.layout)?;
+            }
+            let open = self.lanes.get_mut(&table).and_then(|lane| lane.file.take());
+            let Some(mut open) = open else { continue };
+            tasks.push(move || {
+                open.file.num_rows += group.num_rows;
+                let mut row_group = open.writer.next_row_group()?;
+                columns.into_iter().try_for_each(|column| column.append_to(&mut row_group))?;
+                row_group.close()?;
+                Ok((table, open))
+            });
         }
-        let Some(lane) = self.lanes.get_mut(&table) else { return Ok(()) };
-        let Some(open) = &mut lane.file else { return Ok(()) };
-        open.file.num_rows += group.num_rows;
-        let mut row_group = open.writer.next_row_group().map_err(Error::encode)?;
-        for column in columns {
-            column.append_to(&mut row_group).map_err(Error::encode)?;
-        }
-        row_group.close().map_err(Error::encode)?;
-        if open.writer.bytes_written() >= self.limits.file_bytes {
-            self.close_file(table)?;
+        for written in self.pool.run_all(tasks) {
+            let written: Result<(PathId, OpenFile), ParquetError> =
+                written.ok_or(Error::Panicked)?;
+            let (table, open) = written.map_err(Error::encode)?;
+            let is_large = open.writer.bytes_written() >= self.limits.file_bytes;
+            if let Some(lane) = self.lanes.get_mut(&table) {
+                lane.file = Some(open);
+            }
+            if is_large {
+                self.close_file(table)?;
+            }
         }
         Ok(())
     }

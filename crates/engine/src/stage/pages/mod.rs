@@ -18,14 +18,16 @@ mod tests;
 mod values;
 
 use std::cell::RefCell;
-use std::io;
+use std::collections::VecDeque;
+use std::io::{self, Read};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use parquet::basic::{Compression, Encoding, PageType, ZstdLevel};
 use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, OffsetIndexBuilder, PageEncodingStats};
+use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
@@ -37,7 +39,7 @@ pub use values::{Booleans, Numbers, Physical, RunTexts, Texts};
 /// A page ends behind the chunk that brings it to so many rows,
 const PAGE_ROWS: usize = 20_000;
 /// or to so many bytes before compression.
-const PAGE_BYTES: usize = 1 << 20;
+const PAGE_BYTES: usize = 256 << 10;
 
 /// Values on their way into the pages of one column chunk.
 pub struct FlatColumn {
@@ -45,12 +47,22 @@ pub struct FlatColumn {
     levels: Levels,
     /// The values.
     pub values: PageValues,
-    /// Pages that are complete, with the rows of each.
-    pages: Vec<(CompressedPage, usize)>,
+    /// Pages that are complete.
+    pages: Vec<WrittenPage>,
     pages_bytes: usize,
     page_rows: usize,
     num_rows: usize,
     num_nulls: usize,
+}
+
+/// A page as it lies in a file, its header first.
+struct WrittenPage {
+    bytes: Bytes,
+    /// Its size before compression, header included.
+    uncompressed_bytes: usize,
+    page_type: PageType,
+    encoding: Encoding,
+    num_rows: usize,
 }
 
 /// The values of a column by their physical type.
@@ -68,9 +80,58 @@ pub enum PageValues {
 /// A column chunk as it lies in a file.
 pub struct EncodedPages {
     /// Pages with their headers, the dictionary first.
-    pub bytes: Bytes,
+    pub pages: PageChain,
     /// What the file says of them.
     pub close: ColumnCloseResult,
+}
+
+/// Pages one after another, never brought together in memory.
+pub struct PageChain(Vec<Bytes>);
+
+impl Length for PageChain {
+    fn len(&self) -> u64 {
+        self.0.iter().map(|page| page.len() as u64).sum()
+    }
+}
+
+impl ChunkReader for PageChain {
+    type T = Chained;
+
+    fn get_read(&self, start: u64) -> Result<Chained, ParquetError> {
+        let mut rest: VecDeque<Bytes> = self.0.iter().cloned().collect();
+        let mut skipped = start as usize;
+        while let Some(page) = rest.front_mut() {
+            let length = page.len().min(skipped);
+            page.advance(length);
+            skipped -= length;
+            if !page.is_empty() {
+                break;
+            }
+            rest.pop_front();
+        }
+        Ok(Chained(rest))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let mut bytes = Vec::with_capacity(length);
+        self.get_read(start)?.take(length as u64).read_to_end(&mut bytes).map_err(external)?;
+        Ok(bytes.into())
+    }
+}
+
+/// Reads a [`PageChain`].
+pub struct Chained(VecDeque<Bytes>);
+
+impl Read for Chained {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(page) = self.0.front_mut() else { return Ok(0) };
+        let length = page.len().min(buffer.len());
+        page.copy_to_slice(buffer.get_mut(..length).unwrap_or_default());
+        if page.is_empty() {
+            self.0.pop_front();
+        }
+        Ok(length)
+    }
 }
 
 impl FlatColumn {
@@ -133,10 +194,10 @@ impl FlatColumn {
                 rep_level_encoding: Encoding::RLE,
                 statistics: None,
             };
-            Ok(CompressedPage::new(page, plain.len()))
+            WrittenPage::new(CompressedPage::new(page, plain.len()), num_rows)
         })?;
-        self.pages_bytes += page.compressed_size();
-        self.pages.push((page, num_rows));
+        self.pages_bytes += page.bytes.len();
+        self.pages.push(page);
         Ok(())
     }
 
@@ -152,25 +213,6 @@ impl FlatColumn {
     /// The last pages cannot be compressed.
     pub fn close(mut self) -> Result<EncodedPages, ParquetError> {
         self.end_page()?;
-        let mut file = TrackedWrite::new(Vec::with_capacity(self.pages_bytes + 1024));
-        let mut writer = SerializedPageWriter::new(&mut file);
-        let mut encodings = vec![Encoding::RLE];
-        let mut page_stats: Vec<PageEncodingStats> = Vec::new();
-        let (mut uncompressed, mut data_offset) = (0, None);
-        let mut dictionary_offset = None;
-        let mut index = OffsetIndexBuilder::new();
-        let mut note = |page_type: PageType, encoding: Encoding| {
-            if !encodings.contains(&encoding) {
-                encodings.push(encoding);
-            }
-            let is_same = |stats: &&mut PageEncodingStats| {
-                (stats.page_type, stats.encoding) == (page_type, encoding)
-            };
-            match page_stats.iter_mut().find(is_same) {
-                Some(stats) => stats.count += 1,
-                None => page_stats.push(PageEncodingStats { page_type, encoding, count: 1 }),
-            }
-        };
         let dictionary = with_scratch(|plain, compressor| {
             let Some(num_values) = self.values.write_dictionary(plain) else { return Ok(None) };
             let page = Page::DictionaryPage {
@@ -179,46 +221,77 @@ impl FlatColumn {
                 encoding: Encoding::PLAIN,
                 is_sorted: false,
             };
-            Ok(Some(CompressedPage::new(page, plain.len())))
+            WrittenPage::new(CompressedPage::new(page, plain.len()), 0).map(Some)
         })?;
-        if let Some(page) = dictionary {
-            let written = writer.write_page(page)?;
-            uncompressed += written.uncompressed_size;
-            dictionary_offset = Some(written.offset as i64);
-            note(PageType::DICTIONARY_PAGE, Encoding::PLAIN);
+        let dictionary_offset = dictionary.as_ref().map(|_| 0);
+        let data_offset = dictionary.as_ref().map_or(0, |page| page.bytes.len() as i64);
+        let mut encodings = vec![Encoding::RLE];
+        let mut page_stats: Vec<PageEncodingStats> = Vec::new();
+        let mut index = OffsetIndexBuilder::new();
+        let (mut size_bytes, mut uncompressed_bytes) = (0, 0);
+        let mut pages = Vec::with_capacity(self.pages.len() + 1);
+        for page in dictionary.into_iter().chain(self.pages) {
+            let WrittenPage { page_type, encoding, .. } = page;
+            if !encodings.contains(&encoding) {
+                encodings.push(encoding);
+            }
+            let same = |stats: &&mut PageEncodingStats| {
+                (stats.page_type, stats.encoding) == (page_type, encoding)
+            };
+            match page_stats.iter_mut().find(same) {
+                Some(stats) => stats.count += 1,
+                None => page_stats.push(PageEncodingStats { page_type, encoding, count: 1 }),
+            }
+            if page_type == PageType::DATA_PAGE {
+                index.append_offset_and_size(size_bytes as i64, page.bytes.len() as i32);
+                index.append_row_count(page.num_rows as i64);
+            }
+            size_bytes += page.bytes.len();
+            uncompressed_bytes += page.uncompressed_bytes;
+            pages.push(page.bytes);
         }
-        for (page, num_rows) in self.pages {
-            note(PageType::DATA_PAGE, page.encoding());
-            let written = writer.write_page(page)?;
-            uncompressed += written.uncompressed_size;
-            data_offset.get_or_insert(written.offset as i64);
-            index.append_offset_and_size(written.offset as i64, written.compressed_size as i32);
-            index.append_row_count(num_rows as i64);
-        }
-        writer.close()?;
-        let bytes = Bytes::from(file.into_inner()?);
         let metadata = ColumnChunkMetaData::builder(self.descriptor)
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_encodings(encodings)
             .set_page_encoding_stats(page_stats)
-            .set_total_compressed_size(bytes.len() as i64)
-            .set_total_uncompressed_size(uncompressed as i64)
+            .set_total_compressed_size(size_bytes as i64)
+            .set_total_uncompressed_size(uncompressed_bytes as i64)
             .set_num_values(self.num_rows as i64)
-            .set_data_page_offset(data_offset.unwrap_or(0))
+            .set_data_page_offset(data_offset)
             .set_dictionary_page_offset(dictionary_offset)
             .set_statistics(self.values.statistics(self.num_nulls as u64))
             .build()?;
         let close = ColumnCloseResult {
-            bytes_written: bytes.len() as u64,
+            bytes_written: size_bytes as u64,
             rows_written: self.num_rows as u64,
             metadata,
             bloom_filter: None,
             column_index: None,
             offset_index: Some(index.build()),
         };
-        Ok(EncodedPages { bytes, close })
+        Ok(EncodedPages { pages: PageChain(pages), close })
     }
 }
+
+impl WrittenPage {
+    fn new(page: CompressedPage, num_rows: usize) -> Result<WrittenPage, ParquetError> {
+        let (page_type, encoding) = (page.page_type(), page.encoding());
+        let mut file = TrackedWrite::new(Vec::with_capacity(page.compressed_size() + HEADER_BYTES));
+        let mut writer = SerializedPageWriter::new(&mut file);
+        let written = writer.write_page(page)?;
+        writer.close()?;
+        Ok(WrittenPage {
+            bytes: file.into_inner()?.into(),
+            uncompressed_bytes: written.uncompressed_size,
+            page_type,
+            encoding,
+            num_rows,
+        })
+    }
+}
+
+/// Room for the header of a page.
+const HEADER_BYTES: usize = 64;
 
 impl PageValues {
     fn page_bytes(&self) -> usize {
@@ -273,9 +346,7 @@ struct Compressor(zstd::bulk::Compressor<'static>);
 
 impl Compressor {
     fn compress(&mut self, plain: &[u8]) -> Result<Bytes, ParquetError> {
-        let compressed = self.0.compress(plain).map_err(external)?;
-        // Room for the worst case is not worth keeping.
-        Ok(Bytes::copy_from_slice(&compressed))
+        self.0.compress(plain).map(Bytes::from).map_err(external)
     }
 }
 

@@ -46,7 +46,7 @@ fn write_and_read<T: Clone>(
     let root = parquet_schema.root_schema_ptr();
     let mut file = SerializedFileWriter::new(Vec::new(), root, properties).unwrap();
     let mut group = file.next_row_group().unwrap();
-    group.append_column(&pages.bytes, pages.close).unwrap();
+    group.append_column(&pages.pages, pages.close).unwrap();
     group.close().unwrap();
     let bytes = Bytes::from(file.into_inner().unwrap());
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
