@@ -265,6 +265,9 @@ pub enum Values {
     Mixed(Vec<Kinds>, Texts),
 }
 
+/// Fewer values of a block are not worth keeping room for.
+const FEW_VALUES: usize = 64;
+
 /// Room for `len` values and a few more.
 fn roomy(len: usize) -> usize {
     len + len / 8
@@ -368,8 +371,12 @@ impl ScalarColumn {
         }
     }
 
-    /// An empty column with room for about as much.
+    /// An empty column with room for about as much; without, where little comes at a time: there may be
+    /// millions of such columns, until they turn out to be a map.
     pub fn of_same_capacity(&self) -> ScalarColumn {
+        if self.values.num_values() < FEW_VALUES {
+            return ScalarColumn::default();
+        }
         let values = match &self.values {
             Values::None | Values::Mixed(..) => Values::None,
             Values::Boolean(values) => Values::Boolean(Vec::with_capacity(roomy(values.len()))),
@@ -383,8 +390,12 @@ impl ScalarColumn {
         ScalarColumn { validity: Validity::default(), values }
     }
 
-    /// Forgets the values; the room for them stays.
+    /// Forgets the values; the room for them stays, where there is much.
     pub fn clear(&mut self) {
+        if self.values.num_values() < FEW_VALUES && self.heap_bytes() < FEW_VALUES * 8 {
+            *self = ScalarColumn::default();
+            return;
+        }
         self.validity = Validity::default();
         match &mut self.values {
             Values::None => {}
