@@ -3,8 +3,8 @@
 
 use crate::shape::{ColumnType, Kinds};
 
-use super::column::{Scalar, write_integer};
-use super::number::{Integer, parse_float, parse_int, write_number};
+use super::column::Scalar;
+use super::number::{Integer, parse_float, parse_int, write_integer, write_number};
 use super::time::{parse_date, parse_timestamp};
 
 /// A scalar as the record spells it.

@@ -188,6 +188,12 @@ impl std::ops::AddAssign for Counts {
 }
 
 impl TableChunk {
+    /// What the chunk holds at a path.
+    pub fn at(&self, path: PathId) -> impl Iterator<Item = &ColumnChunk> {
+        let first = self.columns.partition_point(|column| column.path < path);
+        self.columns.iter().skip(first).take_while(move |column| column.path == path)
+    }
+
     /// Bytes held, apart from what chunks share.
     pub fn heap_bytes(&self) -> usize {
         let positions: usize = self

@@ -5,7 +5,7 @@
 
 use crate::shape::Kinds;
 
-use super::number::write_number;
+use super::number::{write_integer, write_number};
 
 /// Which rows of a column hold a value: one bit per row, none at all while every row does.
 #[derive(Clone, Debug, Default)]
@@ -238,13 +238,6 @@ impl Scalar<'_> {
             Scalar::Number(_, text) | Scalar::String(_, text) => out.extend_from_slice(text),
         }
     }
-}
-
-/// Appends the decimal text of an integer.
-pub fn write_integer(value: i64, out: &mut Vec<u8>) {
-    use std::io::Write;
-    // Writing to a Vec cannot fail.
-    let _ = write!(out, "{value}");
 }
 
 /// The values of a column, one per valid row.

@@ -287,7 +287,7 @@ pub fn write_number(value: f64, out: &mut Vec<u8>) {
 }
 
 /// Appends the decimal digits of `value`.
-fn write_integer(value: i64, out: &mut Vec<u8>) {
+pub(super) fn write_integer(value: i64, out: &mut Vec<u8>) {
     // 19 digits and a minus.
     let mut digits = [0_u8; 20];
     let mut first = digits.len();

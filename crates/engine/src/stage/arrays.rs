@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow_array::builder::Decimal128Builder;
 use arrow_array::{
-    ArrayRef, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, ListArray,
-    StringArray, StructArray, TimestampMicrosecondArray, new_null_array,
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, ListArray, StringArray,
+    StructArray, TimestampMicrosecondArray, new_null_array,
 };
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, Field};
@@ -13,34 +13,30 @@ use arrow_schema::{ArrowError, Field};
 use crate::relation::{Column, Role, ScalarKind, arrow_field, scalar_type};
 use crate::shape::{ColumnType, Kinds, PathId};
 use crate::shred::{
-    ColumnData, Lengths, Positions, Scalar, ScalarColumn, TableChunk, Texts, Validity, Values,
+    ColumnData, Lengths, Scalar, ScalarColumn, TableChunk, Texts, Validity, Values,
     number::MAX_EXACT_INTEGER, parse_date, parse_decimal, parse_timestamp, write_scalar,
 };
 
-/// The values of `column`, whose path is `path`, for the rows of `chunk`.
+/// The values of `column`, whose path is `path`, for the rows of `chunk`: of columns that hold values of
+/// the records.
+///
+/// # Errors
+///
+/// The column is one that the engine counts itself, or a value is not of its type: a fault of the engine.
 pub fn chunk_array(
     column: &Column,
     path: PathId,
     chunk: &TableChunk,
 ) -> Result<ArrayRef, ArrowError> {
     let rows = chunk.num_rows;
-    let find = |wanted: fn(&ColumnData) -> bool| {
-        let first = chunk.columns.partition_point(|column| column.path < path);
-        chunk
-            .columns
-            .iter()
-            .skip(first)
-            .take_while(|column| column.path == path)
-            .find(|c| wanted(&c.data))
-    };
     let nulls = || new_null_array(arrow_field(column).data_type(), rows as usize);
     Ok(match column.role {
         Role::Value | Role::ValueType | Role::ValueOf(_) | Role::Struct => {
-            let Some(ColumnData::Scalars(scalars)) =
-                find(|data| matches!(data, ColumnData::Scalars(_))).map(|column| &column.data)
-            else {
-                return Ok(nulls());
-            };
+            let scalars = chunk.at(path).find_map(|column| match &column.data {
+                ColumnData::Scalars(scalars) => Some(scalars),
+                _ => None,
+            });
+            let Some(scalars) = scalars else { return Ok(nulls()) };
             match column.role {
                 Role::Value => scalar_array(scalars, rows, column.column_type)?,
                 Role::ValueType => type_array(scalars, rows),
@@ -50,49 +46,14 @@ pub fn chunk_array(
                 _ => struct_array(scalars, rows, &column.fields)?,
             }
         }
-        Role::ArrayLength => match find(|data| matches!(data, ColumnData::ArrayLengths(_))) {
-            Some(crate::shred::ColumnChunk { data: ColumnData::ArrayLengths(lengths), .. }) => {
-                lengths_array(lengths, rows)
-            }
-            _ => nulls(),
-        },
-        Role::MapLength => match find(|data| matches!(data, ColumnData::MapLengths(_))) {
-            Some(crate::shred::ColumnChunk { data: ColumnData::MapLengths(lengths), .. }) => {
-                lengths_array(lengths, rows)
-            }
-            _ => nulls(),
-        },
-        Role::List => match find(|data| matches!(data, ColumnData::Lists { .. })) {
-            Some(crate::shred::ColumnChunk {
-                data: ColumnData::Lists { lengths, elements },
-                ..
-            }) => list_array(lengths, elements, rows, column.column_type)?,
-            _ => nulls(),
-        },
-        Role::GlueJoin => match find(|data| matches!(data, ColumnData::ArrayLengths(_))) {
-            Some(column) => {
-                let ColumnData::ArrayLengths(lengths) = &column.data else { return Ok(nulls()) };
-                let first = column.first_join as i64 + 1;
-                let joins = (first..).take(lengths.values.len());
-                Arc::new(Int64Array::new(
-                    expand(&lengths.validity, rows, joins).into(),
-                    null_buffer(&lengths.validity, rows),
-                ))
-            }
-            None => nulls(),
-        },
-        Role::GlueId => {
-            let first = chunk.first_join as i64 + 1;
-            Arc::new(Int64Array::from_iter_values(
-                chunk.joins.iter().map(|join| first + i64::from(*join)),
-            ))
+        Role::List => {
+            let lists = chunk.at(path).find_map(|column| match &column.data {
+                ColumnData::Lists { lengths, elements } => Some((lengths, elements)),
+                _ => None,
+            });
+            let Some((lengths, elements)) = lists else { return Ok(nulls()) };
+            list_array(lengths, elements, rows, column.column_type)?
         }
-        Role::GlueIndex => match chunk.positions.last().map(|positions| &**positions) {
-            Some(Positions::Index(index)) => Arc::new(Int32Array::from(index.clone())),
-            _ => nulls(),
-        },
-        Role::RowId => hex_array(&chunk.keys.row_ids, 0..rows)?,
-        Role::RootRowId => hex_array(&chunk.keys.row_ids, chunk.records.iter().copied())?,
         Role::RootKey(part) => match chunk.keys.columns.get(part) {
             Some((_, keys)) => {
                 let records = chunk.keys.num_records(keys);
@@ -102,55 +63,11 @@ pub fn chunk_array(
             }
             None => nulls(),
         },
-        Role::Index(level) | Role::Key(level) => {
-            match level.checked_sub(1).and_then(|at| chunk.positions.get(at)).map(|p| &**p) {
-                Some(Positions::Index(index)) => Arc::new(Int32Array::from(index.clone())),
-                Some(Positions::Key(keys)) => {
-                    let all = Validity::of(keys.len() as u32);
-                    string_array(keys, &all, rows)?
-                }
-                None => nulls(),
-            }
-        }
-        Role::Sequence => {
-            let first = chunk.first_record as i64;
-            Arc::new(if chunk.positions.is_empty() {
-                Int64Array::from_iter_values(first..first + i64::from(rows))
-            } else {
-                Int64Array::from_iter_values(chunk.records.iter().map(|r| first + i64::from(*r)))
-            })
+        _ => {
+            let message = format!("`{}` holds no values of the records", column.name);
+            return Err(ArrowError::InvalidArgumentError(message));
         }
     })
-}
-
-/// The identities of `records` as 32 hexadecimal digits each.
-fn hex_array(
-    ids: &[u128],
-    records: impl ExactSizeIterator<Item = u32>,
-) -> Result<ArrayRef, ArrowError> {
-    const DIGITS: usize = 32;
-    let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(DIGITS, records.len()));
-    let mut text = Vec::with_capacity(records.len() * DIGITS);
-    let mut last = (u32::MAX, [0; DIGITS]);
-    for record in records {
-        // Rows of one record lie together.
-        if last.0 != record {
-            last = (record, hex(ids.get(record as usize).copied().unwrap_or_default()));
-        }
-        text.extend_from_slice(&last.1);
-    }
-    Ok(Arc::new(StringArray::try_new(offsets, Buffer::from(text), None)?))
-}
-
-/// The hexadecimal digits of `id`, the highest first.
-pub fn hex(id: u128) -> [u8; 32] {
-    let mut digits = [0; 32];
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(id.to_be_bytes()) {
-        for (digit, nibble) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
-            *digit = nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
-        }
-    }
-    digits
 }
 
 /// Which rows are null; `None` when none is.
@@ -178,11 +95,6 @@ fn expand<T: Default + Clone>(
         }
     }
     expanded
-}
-
-fn lengths_array(lengths: &Lengths, rows: u32) -> ArrayRef {
-    let values = expand(&lengths.validity, rows, lengths.values.iter().copied());
-    Arc::new(Int32Array::new(values.into(), null_buffer(&lengths.validity, rows)))
 }
 
 /// The scalars as an array of `column_type`, which holds all of them (R13).
@@ -400,16 +312,4 @@ fn list_array(
         elements,
         null_buffer(&lengths.validity, rows),
     )?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn r8_row_ids_are_lower_case_hexadecimal() {
-        for id in [0, 1, 0x0123_4567_89ab_cdef_0011_2233_4455_6677, u128::MAX] {
-            assert_eq!(hex(id).as_slice(), format!("{id:032x}").as_bytes());
-        }
-    }
 }

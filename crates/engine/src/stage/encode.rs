@@ -22,9 +22,9 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
 use crate::relation::{Column, Role, arrow_field};
 use crate::shape::{ColumnType, PathId, Plan};
-use crate::shred::{ColumnData, Lengths, Positions, ScalarColumn, TableChunk, Validity, Values};
+use crate::shred::{ColumnData, Positions, ScalarColumn, TableChunk, Validity, Values};
 
-use super::arrays::{chunk_array, hex};
+use super::arrays::chunk_array;
 use super::pages::{
     Booleans, EncodedPages, FlatColumn, Numbers, PageValues, Physical, RunTexts, Texts,
 };
@@ -203,22 +203,42 @@ fn page_values(column: &Column) -> Option<PageValues> {
 /// type, and have to be converted.
 fn push_packed(flat: &mut FlatColumn, column: &Column, path: PathId, chunk: &TableChunk) -> bool {
     let rows = chunk.num_rows;
-    let first = chunk.columns.partition_point(|column| column.path < path);
-    let here = chunk.columns.iter().skip(first).take_while(|column| column.path == path);
-    let mut here = here.map(|column| &column.data);
+    let here = || chunk.at(path).map(|column| (&column.data, column.first_join));
     match column.role {
-        Role::Value => match here.find(|data| matches!(data, ColumnData::Scalars(_))) {
-            Some(ColumnData::Scalars(scalars)) => return push_scalars(flat, scalars, rows),
-            _ => flat.push_nulls(rows as usize),
-        },
-        Role::ArrayLength => match here.find(|data| matches!(data, ColumnData::ArrayLengths(_))) {
-            Some(ColumnData::ArrayLengths(lengths)) => push_lengths(flat, lengths, rows),
-            _ => flat.push_nulls(rows as usize),
-        },
-        Role::MapLength => match here.find(|data| matches!(data, ColumnData::MapLengths(_))) {
-            Some(ColumnData::MapLengths(lengths)) => push_lengths(flat, lengths, rows),
-            _ => flat.push_nulls(rows as usize),
-        },
+        Role::Value => {
+            for (data, _) in here() {
+                if let ColumnData::Scalars(scalars) = data {
+                    return push_scalars(flat, scalars, rows);
+                }
+            }
+            flat.push_nulls(rows as usize);
+        }
+        Role::ArrayLength | Role::MapLength | Role::GlueJoin => {
+            let lengths = here().find_map(|(data, first_join)| match (column.role, data) {
+                (Role::MapLength, ColumnData::MapLengths(lengths)) => Some((lengths, first_join)),
+                (Role::MapLength, _) => None,
+                (_, ColumnData::ArrayLengths(lengths)) => Some((lengths, first_join)),
+                _ => None,
+            });
+            let Some((lengths, first_join)) = lengths else {
+                flat.push_nulls(rows as usize);
+                return true;
+            };
+            let PageValues::Numbers(numbers) = &mut flat.values else { return false };
+            if column.role == Role::GlueJoin {
+                let first = first_join as i64 + 1;
+                numbers.push_integers((first..).take(lengths.values.len()));
+            } else {
+                numbers.push_integers(lengths.values.iter().map(|length| i64::from(*length)));
+            }
+            flat.push_rows(&lengths.validity, rows);
+        }
+        Role::GlueId => {
+            let PageValues::Numbers(numbers) = &mut flat.values else { return false };
+            let first = chunk.first_join as i64 + 1;
+            numbers.push_integers(chunk.joins.iter().map(|join| first + i64::from(*join)));
+            flat.push_valid_rows(rows as usize);
+        }
         Role::Sequence => {
             let PageValues::Numbers(numbers) = &mut flat.values else { return false };
             let first = chunk.first_record as i64;
@@ -230,15 +250,25 @@ fn push_packed(flat: &mut FlatColumn, column: &Column, path: PathId, chunk: &Tab
             }
             flat.push_valid_rows(rows as usize);
         }
-        Role::Index(level) => {
-            let positions = level.checked_sub(1).and_then(|at| chunk.positions.get(at));
-            let (Some(Positions::Index(index)), PageValues::Numbers(numbers)) =
-                (positions.map(|positions| &**positions), &mut flat.values)
-            else {
-                return false;
+        Role::Index(_) | Role::Key(_) | Role::GlueIndex => {
+            let positions = match column.role {
+                Role::Index(level) | Role::Key(level) => {
+                    level.checked_sub(1).and_then(|at| chunk.positions.get(at))
+                }
+                _ => chunk.positions.last(),
             };
-            numbers.push_integers(index.iter().map(|at| i64::from(*at)));
-            flat.push_valid_rows(rows as usize);
+            match (positions.map(|positions| &**positions), &mut flat.values) {
+                (Some(Positions::Index(index)), PageValues::Numbers(numbers)) => {
+                    numbers.push_integers(index.iter().map(|at| i64::from(*at)));
+                    flat.push_valid_rows(rows as usize);
+                }
+                (Some(Positions::Key(keys)), PageValues::Texts(texts)) => {
+                    keys.iter().for_each(|key| texts.push(key));
+                    flat.push_valid_rows(rows as usize);
+                }
+                (Some(_), _) => return false,
+                (None, _) => flat.push_nulls(rows as usize),
+            }
         }
         Role::RowId => {
             let PageValues::Texts(texts) = &mut flat.values else { return false };
@@ -277,13 +307,6 @@ fn push_packed(flat: &mut FlatColumn, column: &Column, path: PathId, chunk: &Tab
         _ => return false,
     }
     true
-}
-
-fn push_lengths(flat: &mut FlatColumn, lengths: &Lengths, rows: u32) {
-    if let PageValues::Numbers(numbers) = &mut flat.values {
-        numbers.push_integers(lengths.values.iter().map(|length| i64::from(*length)));
-        flat.push_rows(&lengths.validity, rows);
-    }
 }
 
 fn push_scalars(flat: &mut FlatColumn, scalars: &ScalarColumn, rows: u32) -> bool {
@@ -375,4 +398,27 @@ fn write_array(
         leaf.write(&values)?;
     }
     Ok(())
+}
+
+/// The hexadecimal digits of `id`, the highest first.
+fn hex(id: u128) -> [u8; 32] {
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(id.to_be_bytes()) {
+        for (digit, nibble) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
+            *digit = nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+        }
+    }
+    digits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r8_row_ids_are_lower_case_hexadecimal() {
+        for id in [0, 1, 0x0123_4567_89ab_cdef_0011_2233_4455_6677, u128::MAX] {
+            assert_eq!(hex(id).as_slice(), format!("{id:032x}").as_bytes());
+        }
+    }
 }

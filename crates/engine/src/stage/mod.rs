@@ -1,4 +1,10 @@
 //! Columns into Parquet files.
+//!
+//! ```text
+//!   writer ──▶ group ──▶ encode ──┬─▶ pages ─────────────────────┬─▶ sink     disk or store
+//!   lanes of    columns  column   └─▶ arrays ─▶ Parquet library ─┘
+//!   tables      by now                                  rewrite: files that turned out too narrow
+//! ```
 mod arrays;
 mod empty;
 mod encode;

@@ -425,10 +425,7 @@ impl Stager {
 }
 
 /// A writer of Parquet as Solder writes it (R19).
-pub fn file_writer(
-    sink: Sink,
-    schema: &SchemaRef,
-) -> Result<SerializedFileWriter<Sink>, ParquetError> {
+fn file_writer(sink: Sink, schema: &SchemaRef) -> Result<SerializedFileWriter<Sink>, ParquetError> {
     let mut properties = writer_properties();
     add_encoded_arrow_schema_to_metadata(schema, &mut properties);
     let parquet_schema = ArrowSchemaConverter::new().convert(schema)?;

@@ -27,6 +27,23 @@ enum Dictionary<T> {
 }
 
 impl<T> Dictionary<T> {
+    /// What becomes of a dictionary of `num_bytes` when a page refers to it.
+    fn behind_page(dictionary: T, num_bytes: usize) -> Dictionary<T> {
+        if num_bytes > DICTIONARY_BYTES {
+            Dictionary::Full(dictionary)
+        } else {
+            Dictionary::Open(dictionary, true)
+        }
+    }
+
+    /// The dictionary, whatever it is used for.
+    fn get(&self) -> Option<&T> {
+        match self {
+            Dictionary::Open(dictionary, _) | Dictionary::Full(dictionary) => Some(dictionary),
+            Dictionary::None => None,
+        }
+    }
+
     /// The dictionary that pages refer to.
     fn used(&self) -> Option<&T> {
         match self {
@@ -78,26 +95,14 @@ impl Texts {
     /// Adds a value.
     #[inline]
     pub fn push(&mut self, text: &[u8]) {
-        self.push_run(text, 1);
-    }
-
-    /// Adds the same value `count` times.
-    #[inline]
-    pub fn push_run(&mut self, text: &[u8], count: usize) {
         let is_new = match &mut self.dictionary {
             Dictionary::Open(dictionary, _) => {
                 let (number, is_new) = dictionary.number(text);
-                if count == 1 {
-                    self.numbers.push(number);
-                } else {
-                    self.numbers.extend(std::iter::repeat_n(number, count));
-                }
+                self.numbers.push(number);
                 is_new
             }
             _ => {
-                for _ in 0..count {
-                    write_plain(text, &mut self.plain);
-                }
+                write_plain(text, &mut self.plain);
                 true
             }
         };
@@ -138,21 +143,13 @@ impl Texts {
         }
         let encoding = write_numbers(&self.numbers, dictionary.len(), out);
         self.numbers.clear();
-        self.dictionary = if dictionary.plain().len() > DICTIONARY_BYTES {
-            Dictionary::Full(dictionary)
-        } else {
-            Dictionary::Open(dictionary, true)
-        };
+        let num_bytes = dictionary.plain().len();
+        self.dictionary = Dictionary::behind_page(dictionary, num_bytes);
         encoding
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        let dictionary = match &self.dictionary {
-            Dictionary::Open(dictionary, _) | Dictionary::Full(dictionary) => {
-                dictionary.memory_bytes()
-            }
-            Dictionary::None => 0,
-        };
+        let dictionary = self.dictionary.get().map_or(0, TextDictionary::memory_bytes);
         dictionary + self.numbers.capacity() * 4 + self.plain.capacity()
     }
 
@@ -380,11 +377,8 @@ impl Numbers {
                 let num_distinct = dictionary.words().len();
                 let encoding = write_numbers(&self.numbers, num_distinct, out);
                 self.numbers.clear();
-                self.dictionary = if size_of_val(dictionary.words()) > DICTIONARY_BYTES {
-                    Dictionary::Full(dictionary)
-                } else {
-                    Dictionary::Open(dictionary, true)
-                };
+                let num_bytes = size_of_val(dictionary.words());
+                self.dictionary = Dictionary::behind_page(dictionary, num_bytes);
                 return encoding;
             }
             Dictionary::Open(dictionary, _) => {
@@ -409,12 +403,7 @@ impl Numbers {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        let dictionary = match &self.dictionary {
-            Dictionary::Open(dictionary, _) | Dictionary::Full(dictionary) => {
-                dictionary.memory_bytes()
-            }
-            Dictionary::None => 0,
-        };
+        let dictionary = self.dictionary.get().map_or(0, WordDictionary::memory_bytes);
         dictionary + self.numbers.capacity() * 4 + self.words.capacity() * 8
     }
 
@@ -431,33 +420,29 @@ impl Numbers {
 
     pub(super) fn statistics(&self, num_nulls: u64) -> Statistics {
         let (least, greatest) = self.integers.unzip();
-        let nulls = Some(num_nulls);
         match self.physical {
             Physical::Int32 => {
                 let narrow = |integer: Option<i64>| integer.map(|integer| integer as i32);
                 let (least, greatest) = (narrow(least), narrow(greatest));
-                Statistics::Int32(
-                    ValueStatistics::new(least, greatest, None, nulls, false)
-                        .with_backwards_compatible_min_max(true),
-                )
+                Statistics::Int32(signed(least, greatest, num_nulls))
             }
-            Physical::Int64 => Statistics::Int64(
-                ValueStatistics::new(least, greatest, None, nulls, false)
-                    .with_backwards_compatible_min_max(true),
-            ),
+            Physical::Int64 => Statistics::Int64(signed(least, greatest, num_nulls)),
             Physical::Double => {
                 let (least, greatest) = self.floats.unzip();
                 // Zeros of both signs are equal: the bounds take in both.
                 let least = least.map(|least| if least == 0.0 { -0.0 } else { least });
                 let greatest =
                     greatest.map(|greatest| if greatest == 0.0 { 0.0 } else { greatest });
-                Statistics::Double(
-                    ValueStatistics::new(least, greatest, None, nulls, false)
-                        .with_backwards_compatible_min_max(true),
-                )
+                Statistics::Double(signed(least, greatest, num_nulls))
             }
         }
     }
+}
+
+/// Statistics of a type whose order old readers know as well.
+fn signed<T>(least: Option<T>, greatest: Option<T>, num_nulls: u64) -> ValueStatistics<T> {
+    ValueStatistics::new(least, greatest, None, Some(num_nulls), false)
+        .with_backwards_compatible_min_max(true)
 }
 
 /// Booleans, a bit each.
@@ -489,9 +474,6 @@ impl Booleans {
     pub(super) fn statistics(&self, num_nulls: u64) -> Statistics {
         let any = self.has_true || self.has_false;
         let (least, greatest) = (any.then_some(!self.has_false), any.then_some(self.has_true));
-        Statistics::Boolean(
-            ValueStatistics::new(least, greatest, None, Some(num_nulls), false)
-                .with_backwards_compatible_min_max(true),
-        )
+        Statistics::Boolean(signed(least, greatest, num_nulls))
     }
 }
