@@ -31,6 +31,9 @@ pub(crate) struct StagedFile {
     is_done: bool,
 }
 
+/// How often a folder that others remove is made again for one file.
+const MAX_FOLDERS_MADE: usize = 8;
+
 impl StagedFile {
     /// Opens a new file beside `destination`, creating the folders above it.
     pub(crate) fn open(destination: PathBuf) -> io::Result<Self> {
@@ -39,6 +42,7 @@ impl StagedFile {
         static NEXT: AtomicU64 = AtomicU64::new(0);
 
         let folder = folder_of(&destination).to_owned();
+        let mut folders_made = 0;
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let process = std::process::id();
@@ -48,8 +52,13 @@ impl StagedFile {
                     return Ok(Self { file, path, destination, is_done: false });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.exists() => {
+                // The folder may be another writer's by now: whether it is there says nothing.
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound
+                        && folders_made < MAX_FOLDERS_MADE =>
+                {
                     fs::create_dir_all(&folder)?;
+                    folders_made += 1;
                 }
                 Err(error) => return Err(error),
             }

@@ -397,3 +397,21 @@ fn names_below(folder: &Path) -> Vec<String> {
     }
     names
 }
+
+/// Writers that meet in a folder which is not there yet all find it.
+#[test]
+fn writers_that_make_one_folder_at_one_time() {
+    for _ in 0..50 {
+        let folder = tempfile::tempdir().unwrap();
+        let barrier = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for number in 0..4 {
+                let (path, barrier) = (folder.path().join(format!("a/b/{number}")), &barrier);
+                scope.spawn(move || {
+                    barrier.wait();
+                    super::disk::write(path, b"x").unwrap();
+                });
+            }
+        });
+    }
+}
