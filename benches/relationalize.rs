@@ -14,13 +14,13 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use solder_engine::progress::NoProgress;
-use solder_engine::read::{Block, FrameOptions, Framer, Records, Segment};
-use solder_engine::shape::Plan;
-use solder_engine::shred::Shredder;
-use solder_engine::shred::tape::{Limits, Tape};
-use solder_engine::{Crew, Io, Pool, Settings, Stop, relationalize};
 use solder_generate::{Generator, Shape};
+use solder_relationalize::progress::NoProgress;
+use solder_relationalize::read::{Block, FrameOptions, Framer, Records, Segment};
+use solder_relationalize::shape::Plan;
+use solder_relationalize::shred::Shredder;
+use solder_relationalize::shred::tape::{Limits, Tape};
+use solder_relationalize::{Crew, Io, Pool, Settings, Stop, relationalize};
 
 const SHAPES: [(&str, Shape); 4] = [
     ("orders", Shape::Orders),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rstest::rstest;
-use solder_engine::{Error, Settings};
+use solder_relationalize::{Error, Settings};
 
 use crate::support::{Lab, corpus, key};
 

@@ -9,13 +9,13 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rstest::rstest;
-use solder_engine::curated::bookmark::{
+use solder_relationalize::curated::bookmark::{
     Change, Stamp, change_text, reset, rewind, show, show_text,
 };
-use solder_engine::curated::{Curated, DataFile, Manifest};
-use solder_engine::progress::NoProgress;
-use solder_engine::report::Report;
-use solder_engine::{Crew, Error, Io, Pool, Settings, Stop, relationalize};
+use solder_relationalize::curated::{Curated, DataFile, Manifest};
+use solder_relationalize::progress::NoProgress;
+use solder_relationalize::report::Report;
+use solder_relationalize::{Crew, Error, Io, Pool, Settings, Stop, relationalize};
 
 /// An input folder and a curated place.
 struct Bench {

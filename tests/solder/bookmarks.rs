@@ -1,6 +1,6 @@
 //! R20: what a run reads, what it replaces, and that running again changes nothing.
 
-use solder_engine::{Error, Settings};
+use solder_relationalize::{Error, Settings};
 
 use crate::support::{Lab, key};
 

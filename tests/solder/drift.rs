@@ -1,11 +1,11 @@
 //! R11, R19: shapes only widen, every change is reported once, and all files of a table agree.
 
 use rstest::rstest;
-use solder_engine::{Drift, Error};
+use solder_relationalize::{Drift, Error};
 
 use crate::support::{Lab, key};
 
-fn with_bookmark(settings: &mut solder_engine::Settings) {
+fn with_bookmark(settings: &mut solder_relationalize::Settings) {
     settings.bookmark = true;
     settings.keys = key("id");
 }
@@ -16,7 +16,7 @@ fn with_bookmark(settings: &mut solder_engine::Settings) {
 #[case(true)]
 fn r11_columns_and_tables_stay(#[case] bookmark: bool) {
     let lab = Lab::of(r#"{"id":1,"note":"x","tags":["a"],"empty":[],"nothing":null}"#);
-    let change = |settings: &mut solder_engine::Settings| {
+    let change = |settings: &mut solder_relationalize::Settings| {
         settings.keys = key("id");
         settings.bookmark = bookmark;
     };

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use rstest::rstest;
-use solder_engine::shape::Selector;
+use solder_relationalize::shape::Selector;
 
 use crate::support::{Lab, key};
 

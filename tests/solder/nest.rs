@@ -3,9 +3,9 @@
 use std::fs;
 
 use rstest::rstest;
-use solder_engine::relation::Naming;
-use solder_engine::shape::Selector;
-use solder_engine::{Error, Settings};
+use solder_relationalize::relation::Naming;
+use solder_relationalize::shape::Selector;
+use solder_relationalize::{Error, Settings};
 
 use crate::round_trip::json::{Json, Normal};
 use crate::support::{Lab, corpus, files_below, glue, resolve};

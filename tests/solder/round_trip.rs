@@ -15,10 +15,10 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
-use solder_engine::progress::NoProgress;
-use solder_engine::relation::Naming;
-use solder_engine::shape::{Action, OnCastError, Selector};
-use solder_engine::{Crew, Io, KeyRule, Pool, Settings, Stop, nest, relationalize};
+use solder_relationalize::progress::NoProgress;
+use solder_relationalize::relation::Naming;
+use solder_relationalize::shape::{Action, OnCastError, Selector};
+use solder_relationalize::{Crew, Io, KeyRule, Pool, Settings, Stop, nest, relationalize};
 use tempfile::TempDir;
 
 use self::json::{Json, Normal};

@@ -11,12 +11,12 @@ use arrow_cast::display::FormatOptions;
 use arrow_cast::pretty::pretty_format_batches_with_options;
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use solder_engine::curated::{Curated, Manifest, StoredShape};
-use solder_engine::progress::NoProgress;
-use solder_engine::relation::Naming;
-use solder_engine::report::Report;
-use solder_engine::shape::Selector;
-use solder_engine::{Crew, Error, Io, Pool, Settings, Stop, nest, relationalize};
+use solder_relationalize::curated::{Curated, Manifest, StoredShape};
+use solder_relationalize::progress::NoProgress;
+use solder_relationalize::relation::Naming;
+use solder_relationalize::report::Report;
+use solder_relationalize::shape::Selector;
+use solder_relationalize::{Crew, Error, Io, Pool, Settings, Stop, nest, relationalize};
 use tempfile::TempDir;
 
 /// The threads of all tests.
@@ -303,12 +303,12 @@ fn cells(text: &str) -> Vec<Vec<String>> {
 }
 
 /// `--key` with these columns.
-pub fn key(columns: &str) -> Vec<solder_engine::KeyRule> {
+pub fn key(columns: &str) -> Vec<solder_relationalize::KeyRule> {
     vec![columns.parse().unwrap()]
 }
 
 /// `--resolve PATH=ACTION`.
-pub fn resolve(path: &str, action: &str) -> (Selector, solder_engine::shape::Action) {
+pub fn resolve(path: &str, action: &str) -> (Selector, solder_relationalize::shape::Action) {
     (Selector::parse(path).unwrap(), action.parse().unwrap())
 }
 

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use solder_engine::curated::Curated;
-use solder_engine::progress::NoProgress;
-use solder_engine::relation::Naming;
-use solder_engine::shape::{Action, Selector};
-use solder_engine::tables::{Catalog, athena_ddl, duckdb_ddl, mermaid, text};
-use solder_engine::{Crew, Io, Pool, Settings, Stop, relationalize};
+use solder_relationalize::curated::Curated;
+use solder_relationalize::progress::NoProgress;
+use solder_relationalize::relation::Naming;
+use solder_relationalize::shape::{Action, Selector};
+use solder_relationalize::tables::{Catalog, athena_ddl, duckdb_ddl, mermaid, text};
+use solder_relationalize::{Crew, Io, Pool, Settings, Stop, relationalize};
 
 /// Three levels of arrays, a map, a mixed column, odd names, a list, a struct, a bad record.
 const ORDERS: &str = r#"

@@ -1,8 +1,8 @@
 //! R12 to R15: what becomes of scalars.
 
 use rstest::rstest;
-use solder_engine::Settings;
-use solder_engine::shape::{OnCastError, Selector};
+use solder_relationalize::Settings;
+use solder_relationalize::shape::{OnCastError, Selector};
 
 use crate::support::{Lab, key, resolve};
 

@@ -22,9 +22,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use clap::{CommandFactory, Parser};
 use serde_json::{Value, json};
-use solder_engine::curated::Curated;
-use solder_engine::readable::count;
-use solder_engine::{Crew, Error, Io, Pool, Stop, nest, nest_to, new_run_id, relationalize};
+use solder_lake::Error as Failure;
+use solder_lake::merge::{MergeReport, MergeSettings, merge};
+use solder_relationalize::curated::Curated;
+use solder_relationalize::readable::count;
+use solder_relationalize::report::Report;
+use solder_relationalize::{
+    Crew, Error, Io, Pool, Settings, Stop, nest, nest_to, new_run_id, relationalize,
+};
 
 use cli::{Cli, Command, Destination, Relationalize, ReportFormat};
 use console::Console;
@@ -56,17 +61,18 @@ const EXIT_USAGE: u8 = 64;
 /// With so many bytes to spare, freed memory is better kept.
 const MUCH_MEMORY: usize = 512 << 20;
 
-fn run(command: Command, console: &Arc<Console>) -> Result<(), Error> {
+fn run(command: Command, console: &Arc<Console>) -> Result<(), Failure> {
     match command {
         Command::Relationalize(args) => run_relationalize(*args, console),
-        Command::Nest(args) => run_nest(&args, console),
+        Command::Merge(args) => run_merge(&args, console),
+        Command::Nest(args) => Ok(run_nest(&args, console)?),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "engine", &mut script);
-            to_stdout(&script)
+            Ok(to_stdout(&script)?)
         }
-        Command::Tables(args) => to_stdout(args.run(&curated(&args.place)?)?.as_bytes()),
-        Command::Bookmark(args) => to_stdout(args.run(&curated(args.place())?)?.as_bytes()),
+        Command::Tables(args) => Ok(to_stdout(args.run(&curated(&args.place)?)?.as_bytes())?),
+        Command::Bookmark(args) => Ok(to_stdout(args.run(&curated(args.place())?)?.as_bytes())?),
     }
 }
 
@@ -74,11 +80,11 @@ fn curated(place: &str) -> Result<Curated, Error> {
     Curated::open(Arc::new(Io::start().map_err(no_threads)?), place)
 }
 
-fn run_relationalize(mut args: Relationalize, console: &Arc<Console>) -> Result<(), Error> {
+fn run_relationalize(mut args: Relationalize, console: &Arc<Console>) -> Result<(), Failure> {
     let destination = args.reporting.destination()?;
     // The id is there before anything can fail, so that every report names it.
     let run_id = args.run_id.get_or_insert_with(new_run_id).clone();
-    let outcome = args.settings().and_then(|settings| {
+    let outcome = args.settings().map_err(Failure::from).and_then(|settings| {
         console.run_started(&settings);
         let report = relationalize(&settings, &crew(args.threads(), console)?)?;
         Ok((settings, report))
@@ -91,26 +97,54 @@ fn run_relationalize(mut args: Relationalize, console: &Arc<Console>) -> Result<
             Value::Object(object)
         }
     };
+    let text = |(settings, report): &(Settings, Report)| {
+        output::summary(report, &settings.output, settings.error_threshold.is_some())
+    };
+    let (_, report) = tell(&args.reporting, destination, outcome, &json, text, console)?;
+    console.run_finished(&report);
+    Ok(())
+}
+
+fn run_merge(args: &cli::Merge, console: &Arc<Console>) -> Result<(), Failure> {
+    let destination = args.reporting.destination()?;
+    let outcome = args.settings().and_then(|settings| {
+        let io = Arc::new(Io::start_with(settings.threads).map_err(no_threads)?);
+        signals::end_at_once().map_err(no_threads)?;
+        let report = merge(&io, &settings)?;
+        Ok((settings, report))
+    });
+    let json = match &outcome {
+        Ok((_, report)) => json!(report),
+        Err(error) => Value::Object(output::failure(error)),
+    };
+    let text =
+        |(settings, report): &(MergeSettings, MergeReport)| output::merged(report, &settings.lake);
+    tell(&args.reporting, destination, outcome, &json, text, console).map(drop)
+}
+
+/// Tells on stdout, and in the file of `--manifest`, how a run went; then returns it.
+fn tell<T>(
+    reporting: &cli::Reporting,
+    destination: Option<Destination>,
+    outcome: Result<T, Failure>,
+    json: &Value,
+    text: impl FnOnce(&T) -> String,
+    console: &Console,
+) -> Result<T, Failure> {
     let json = format!("{json:#}\n");
-    let printed = match (args.reporting.report, &outcome) {
+    let printed = match (reporting.report, &outcome) {
         (ReportFormat::Json, _) => to_stdout(json.as_bytes()),
-        (ReportFormat::Text, Ok((settings, report))) => {
-            let has_threshold = settings.error_threshold.is_some();
-            to_stdout(output::summary(report, &settings.output, has_threshold).as_bytes())
-        }
+        (ReportFormat::Text, Ok(done)) => to_stdout(text(done).as_bytes()),
         (ReportFormat::Text, Err(_)) => Ok(()),
     };
     // A stdout that takes nothing keeps the report from nobody else, and hides no error of the run.
     let written = destination.map_or(Ok(()), |to| write_report(&to, json, &outcome));
     match (outcome, written.and(printed)) {
-        (Ok((_, report)), Ok(())) => {
-            console.run_finished(&report);
-            Ok(())
-        }
-        (Ok(_), Err(unwritten)) => Err(unwritten),
+        (Ok(done), Ok(())) => Ok(done),
+        (Ok(_), Err(unwritten)) => Err(unwritten.into()),
         (Err(error), Ok(())) => Err(error),
         (Err(error), Err(unwritten)) => {
-            console.warn(&unwritten);
+            console.warn(&unwritten.into());
             Err(error)
         }
     }
@@ -136,7 +170,7 @@ fn run_nest(args: &cli::Nest, console: &Arc<Console>) -> Result<(), Error> {
 fn write_report<T>(
     to: &Destination,
     json: String,
-    outcome: &Result<T, Error>,
+    outcome: &Result<T, Failure>,
 ) -> Result<(), Error> {
     let io = Io::start().map_err(no_threads)?;
     io.wait(to.place.write(&to.key, Bytes::from(json))).map_err(|source| Error::Report {

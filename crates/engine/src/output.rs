@@ -1,12 +1,16 @@
 //! What goes to stdout: the table of what a run made, or its report as JSON.
 
+mod merged;
+
 use std::collections::HashMap;
 use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
-use solder_engine::Error;
-use solder_engine::readable::{count, size, thousands};
-use solder_engine::report::{Choice, MapReport, Report, TableReport};
+use solder_lake::Error;
+use solder_relationalize::readable::{count, size, thousands};
+use solder_relationalize::report::{Choice, MapReport, Report, TableReport};
+
+pub(crate) use merged::merged;
 
 /// An error for machines: `error`, `exit_code`, `retryable`, `causes`, `help`.
 pub(crate) fn failure(error: &Error) -> Map<String, Value> {

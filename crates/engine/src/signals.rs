@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use solder_engine::Stop;
+use solder_relationalize::Stop;
 
 /// A run that has not stopped by itself after this long, for instance since a store does not answer, is
 /// ended. What it leaves behind no manifest names, and the next run removes it.
@@ -31,6 +31,17 @@ pub(crate) fn listen(stop: &Arc<Stop>) -> std::io::Result<()> {
                 thread::sleep(DEADLINE);
                 process::exit(128 + signal);
             });
+        }
+    })?;
+    Ok(())
+}
+
+/// Ends the program when a signal comes: for commands that leave nothing half done wherever they end.
+pub(crate) fn end_at_once() -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            process::exit(128 + signal);
         }
     })?;
     Ok(())

@@ -257,11 +257,7 @@ impl PlaceError {
     pub fn is_permission_denied(&self) -> bool {
         match self {
             Self::Disk { source, .. } => source.kind() == io::ErrorKind::PermissionDenied,
-            Self::Store { source, .. } | Self::Connect { source, .. } => match **source {
-                object_store::Error::PermissionDenied { .. }
-                | object_store::Error::Unauthenticated { .. } => true,
-                _ => lacks_credentials(&source.to_string()),
-            },
+            Self::Store { source, .. } | Self::Connect { source, .. } => is_store_denial(source),
             Self::CredentialsInUrl { .. } => true,
             _ => false,
         }
@@ -290,6 +286,36 @@ impl PlaceError {
             }
             _ => Self::Store { action, address, source: Box::new(source) },
         }
+    }
+}
+
+/// What lies behind an error of a store's client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreFault {
+    /// Credentials are missing, wrong or do not reach far enough.
+    Denied,
+    /// The network, or a server that has too much to do: a retry can help.
+    Passing,
+    /// All else.
+    Lasting,
+}
+
+/// What lies behind an error of a store's client.
+pub fn store_fault(error: &object_store::Error) -> StoreFault {
+    if is_store_denial(error) {
+        StoreFault::Denied
+    } else if is_store_passing(error) {
+        StoreFault::Passing
+    } else {
+        StoreFault::Lasting
+    }
+}
+
+fn is_store_denial(error: &object_store::Error) -> bool {
+    match error {
+        object_store::Error::PermissionDenied { .. }
+        | object_store::Error::Unauthenticated { .. } => true,
+        _ => lacks_credentials(&error.to_string()),
     }
 }
 

@@ -46,8 +46,8 @@ mod layout;
 mod object;
 mod place;
 
-pub use error::{Action, FaultKind, PlaceError};
+pub use error::{Action, FaultKind, PlaceError, StoreFault, store_fault};
 pub use input::{Input, Listing};
 pub use layout::entity_of;
 pub use object::Object;
-pub use place::{Creation, ObjectStream, Place, Requests, Upload};
+pub use place::{Creation, Mount, ObjectStream, Place, Requests, Upload};

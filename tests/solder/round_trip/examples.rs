@@ -3,8 +3,8 @@
 use std::fs;
 
 use rstest::rstest;
-use solder_engine::relation::Naming;
-use solder_engine::{Error, relationalize};
+use solder_relationalize::relation::Naming;
+use solder_relationalize::{Error, relationalize};
 
 use super::json::Json;
 use super::{Way, crew, folder, nested, round_trip};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use solder_engine::shred::{parse_timestamp, write_timestamp};
+use solder_relationalize::shred::{parse_timestamp, write_timestamp};
 
 /// A JSON value that keeps what it says.
 #[derive(Clone, Debug, PartialEq)]

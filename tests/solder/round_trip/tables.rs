@@ -8,9 +8,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_select::concat::concat_batches;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use solder_engine::Crew;
-use solder_engine::curated::{Curated, DataFile};
-use solder_engine::relation::{Column, arrow_schema};
+use solder_relationalize::Crew;
+use solder_relationalize::curated::{Curated, DataFile};
+use solder_relationalize::relation::{Column, arrow_schema};
 
 use super::ByName;
 

@@ -1,9 +1,9 @@
 //! `engine bookmark`.
 
 use clap::{Args, Subcommand, ValueEnum};
-use solder_engine::Error;
-use solder_engine::curated::Curated;
-use solder_engine::curated::bookmark::{Stamp, change_text, reset, rewind, show, show_text};
+use solder_relationalize::Error;
+use solder_relationalize::curated::Curated;
+use solder_relationalize::curated::bookmark::{Stamp, change_text, reset, rewind, show, show_text};
 
 /// Show what has been read, forget it, or go back to an earlier run
 #[derive(Debug, Args)]

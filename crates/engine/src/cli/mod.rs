@@ -1,23 +1,26 @@
 //! The command line: one file per command.
 
 mod bookmark;
+mod merge;
 mod nest;
 mod relationalize;
 mod reporting;
+mod resources;
 mod tables;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use bookmark::Bookmark;
+pub(crate) use merge::Merge;
 pub(crate) use nest::Nest;
 pub(crate) use relationalize::Relationalize;
-pub(crate) use reporting::{Destination, ReportFormat};
+pub(crate) use reporting::{Destination, ReportFormat, Reporting};
 pub(crate) use tables::Tables;
 
 use crate::console::LogFormat;
 
-/// Nested JSON to relational Parquet tables
+/// Nested JSON to relational Parquet tables, and those into Delta Lake
 #[derive(Debug, Parser)]
 #[command(name = "engine", version, about, long_about = None, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -39,6 +42,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Relationalize(Box<Relationalize>),
+    Merge(Box<Merge>),
     Nest(Nest),
     Tables(Tables),
     Bookmark(Bookmark),
@@ -50,9 +54,9 @@ pub(crate) enum Command {
 }
 
 /// A report as JSON, for programs.
-fn json(report: &impl serde::Serialize) -> Result<String, solder_engine::Error> {
+fn json(report: &impl serde::Serialize) -> Result<String, solder_relationalize::Error> {
     match serde_json::to_string_pretty(report) {
         Ok(text) => Ok(text + "\n"),
-        Err(source) => Err(solder_engine::Error::Json { source }),
+        Err(source) => Err(solder_relationalize::Error::Json { source }),
     }
 }

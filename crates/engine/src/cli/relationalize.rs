@@ -3,12 +3,13 @@
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use solder_engine::read::RecordsPath;
-use solder_engine::relation::Naming;
-use solder_engine::shape::{Action, OnCastError, Selector};
-use solder_engine::{Drift, Error, KeyRule, Settings, Threshold};
+use solder_relationalize::read::RecordsPath;
+use solder_relationalize::relation::Naming;
+use solder_relationalize::shape::{Action, OnCastError, Selector};
+use solder_relationalize::{Drift, Error, KeyRule, Settings, Threshold};
 
 use super::reporting::Reporting;
+use super::resources::{cores, default_memory, size};
 
 /// Turn nested JSON into relational Parquet tables
 ///
@@ -211,7 +212,6 @@ enum DriftArg {
 impl Relationalize {
     /// How many threads shall work.
     pub(crate) fn threads(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.unwrap_or_else(cores).max(1)
     }
 
@@ -319,42 +319,9 @@ fn option_error(
     Error::Option { option, value: value.to_owned(), source: Box::new(source) }
 }
 
-/// A number of bytes with an optional unit: `256MiB`, `2GB`, `65536`.
-fn size(text: &str) -> Result<usize, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
-    let unit =
-        match text.get(digits.len()..).unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-            "" | "b" => 1,
-            "kb" => 1_000,
-            "mb" => 1_000_000,
-            "gb" => 1_000_000_000,
-            "k" | "kib" => 1 << 10,
-            "m" | "mib" => 1 << 20,
-            "g" | "gib" => 1 << 30,
-            unit => {
-                return Err(format!("unknown unit `{unit}`; there are KiB, MiB, GiB, kB, MB, GB"));
-            }
-        };
-    let number: usize = digits
-        .trim()
-        .parse()
-        .map_err(|_| "expected a number of bytes, such as 256MiB".to_owned())?;
-    number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(|| "out of range".to_owned())
-}
-
 fn depth(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(depth @ 1..=4096) => Ok(depth),
         _ => Err("expected 1 to 4096 levels".to_owned()),
     }
-}
-
-/// A quarter of the machine's memory, at most 2 GiB.
-fn default_memory() -> usize {
-    const MOST: usize = 2 << 30;
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total = meminfo.lines().find_map(|line| {
-        line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()
-    });
-    total.map_or(MOST, |kib| (kib * 1024 / 4).min(MOST))
 }

@@ -1,8 +1,8 @@
 //! Where the report of a run goes: options of every command that has one.
 
 use clap::{Args, ValueEnum};
-use solder_engine::Error;
 use solder_landing::Place;
+use solder_relationalize::Error;
 
 /// The options.
 #[derive(Debug, Args)]

@@ -1,9 +1,9 @@
 //! `engine tables`.
 
 use clap::{Args, ValueEnum};
-use solder_engine::Error;
-use solder_engine::curated::Curated;
-use solder_engine::tables::{Catalog, athena_ddl, duckdb_ddl, mermaid, text};
+use solder_relationalize::Error;
+use solder_relationalize::curated::Curated;
+use solder_relationalize::tables::{Catalog, athena_ddl, duckdb_ddl, mermaid, text};
 
 /// Describe the tables of a curated place: rows, columns, keys, joins
 ///

@@ -4,9 +4,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use solder_engine::Error;
-use solder_engine::progress::{Event, Taken};
-use solder_engine::readable::{count, size, thousands};
+use solder_lake::Error;
+use solder_relationalize::progress::{Event, Taken};
+use solder_relationalize::readable::{count, size, thousands};
 
 /// A bar that is drawn only where stderr is a terminal.
 pub(crate) struct Bar {

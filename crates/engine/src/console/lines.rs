@@ -8,9 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
-use solder_engine::progress::{Event, Taken};
-use solder_engine::report::Report;
-use solder_engine::{Error, Settings};
+use solder_lake::Error;
+use solder_relationalize::Settings;
+use solder_relationalize::progress::{Event, Taken};
+use solder_relationalize::report::Report;
 
 /// Least time between two lines that only say how far the run is.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(30);
@@ -286,7 +287,8 @@ mod tests {
             lines.add(Taken { records: 5, ..Taken::default() });
             lines.event(Event::Again { entity: "b", paths: &["m".to_owned()] });
             lines.add(Taken { records: 3, ..Taken::default() });
-            lines.failed(&Error::Contended { other: "other".to_owned() });
+            let error = solder_relationalize::Error::Contended { other: "other".to_owned() };
+            lines.failed(&error.into());
         });
         let [first, .., error, summary] = lines.as_slice() else { panic!("{lines:?}") };
         assert_eq!(first["input"], Value::Null, "credentials are not logged");

@@ -12,9 +12,10 @@ use std::error::Error as StdError;
 use std::io::IsTerminal;
 
 use clap::ValueEnum;
-use solder_engine::progress::{Event, Progress, Taken};
-use solder_engine::report::Report;
-use solder_engine::{Error, Settings};
+use solder_lake::Error;
+use solder_relationalize::Settings;
+use solder_relationalize::progress::{Event, Progress, Taken};
+use solder_relationalize::report::Report;
 
 use bar::Bar;
 use lines::Lines;

@@ -20,7 +20,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rstest::rstest;
-use solder_engine::curated::{Bookmark, Manifest, StoredShape};
+use solder_relationalize::curated::{Bookmark, Manifest, StoredShape};
 use tempfile::TempDir;
 
 /// The stages before the manifest exists, in order.

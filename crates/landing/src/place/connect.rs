@@ -52,6 +52,14 @@ impl Client {
         Self { service: Service::Memory, root: String::new(), made }
     }
 
+    /// Scheme and bucket.
+    pub(crate) fn root(&self) -> &str {
+        match self.root.as_str() {
+            "" => "memory://",
+            root => root,
+        }
+    }
+
     /// Whether the other client is for the same bucket.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         (self.service, &self.root) == (other.service, &other.root)

@@ -14,6 +14,7 @@ mod address;
 mod connect;
 mod disk;
 mod list;
+mod mount;
 mod read;
 mod requests;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use object_store::ObjectStore;
 use object_store::path::Path as StorePath;
 
 pub(crate) use self::address::{GLOB_CHARACTERS, part_of, path_start};
+pub use self::mount::Mount;
 pub use self::read::ObjectStream;
 pub use self::requests::Requests;
 pub use self::upload::Upload;

@@ -1,0 +1,284 @@
+//! How work on a lake fails, whose fault it is, and the exit code that says so.
+
+use datafusion::error::DataFusionError;
+use deltalake_core::DeltaTableError;
+use parquet::errors::ParquetError;
+use solder_landing::{PlaceError, StoreFault, store_fault};
+
+/// Work on a lake that ended early. What had been committed before stands; nothing is half visible.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The staging area.
+    #[error(transparent)]
+    Staging(#[from] solder_relationalize::Error),
+    /// A place in a store.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// An option cannot be understood, or does not fit.
+    #[error("{0}")]
+    Usage(String),
+    /// The log of a Delta table.
+    #[error("{action} the Delta table `{table}`")]
+    Delta {
+        /// `reading`, `committing to`.
+        action: &'static str,
+        /// The table.
+        table: String,
+        /// What happened.
+        #[source]
+        source: Box<DeltaTableError>,
+    },
+    /// A data file.
+    #[error("{action} `{file}`")]
+    File {
+        /// `reading`, `writing`.
+        action: &'static str,
+        /// The file.
+        file: String,
+        /// What happened.
+        #[source]
+        source: ParquetError,
+    },
+    /// A data file's bytes.
+    #[error("reading `{file}`")]
+    Fetch {
+        /// The file.
+        file: String,
+        /// What the store says.
+        #[source]
+        source: Box<object_store::Error>,
+    },
+    /// A statement over staging or target.
+    #[error("{doing}")]
+    Statement {
+        /// `table `orders`: finding the newest records`.
+        doing: String,
+        /// What happened.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+    /// A statement of the user.
+    #[error("{option} `{text}`")]
+    Expression {
+        /// The option.
+        option: &'static str,
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+    /// A target that cannot be merged into.
+    #[error("cannot merge into `{table}`: {reason}")]
+    Target {
+        /// Its address.
+        table: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A folder that holds something else.
+    #[error("`{address}` is not a Delta table: it has files, but no _delta_log")]
+    NotDelta {
+        /// The folder.
+        address: String,
+    },
+    /// No table of that name.
+    #[error("there is no table `{table}` in `{lake}`{hint}")]
+    NoTable {
+        /// As asked for.
+        table: String,
+        /// The lake.
+        lake: String,
+        /// What there is.
+        hint: String,
+    },
+    /// Staging without a key, and a mode that needs one.
+    #[error(
+        "`{entity}` has no key, which {mode} needs: declare it with `engine relationalize --key {entity}=COLUMN`, or merge with --key {entity}=COLUMN, --mode append or --mode overwrite"
+    )]
+    NoKey {
+        /// The root table.
+        entity: String,
+        /// The mode.
+        mode: &'static str,
+    },
+    /// A column that an option names is not there.
+    #[error("{option}: `{table}` has no column `{column}`{hint}")]
+    NoColumn {
+        /// The option.
+        option: &'static str,
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// What there is.
+        hint: String,
+    },
+    /// Rows of the target that share a key.
+    #[error(
+        "`{table}` has {num_keys} keys that stand in more than one row, the first: {example}; a merge cannot tell which row is meant"
+    )]
+    DuplicateKeys {
+        /// The target.
+        table: String,
+        /// How many.
+        num_keys: usize,
+        /// One of them.
+        example: String,
+    },
+    /// A change of type that would lose data (M7).
+    #[error(
+        "column `{column}` of `{table}` ({path}) is {target} in the lake and {staged} in staging, and neither holds the other without loss; --mode overwrite --overwrite-schema would reload the table"
+    )]
+    Types {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Its JSON path.
+        path: String,
+        /// Its type in the target.
+        target: String,
+        /// Its type in staging.
+        staged: String,
+    },
+    /// A value that the wider type cannot hold after all (M7).
+    #[error("column `{column}` of `{table}` cannot become {to}: {value} would change")]
+    Widening {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// The new type.
+        to: String,
+        /// The value.
+        value: String,
+    },
+    /// Staging under the names of AWS Glue.
+    #[error(
+        "`{entity}` was relationalized with --naming glue, whose names and keys Delta tables and merges cannot use: relationalize it with SQL names"
+    )]
+    GlueNames {
+        /// The entity.
+        entity: String,
+    },
+    /// A merge of another staging area was broken off between child tables and root.
+    #[error(
+        "a merge of another staging area into `{root}` (run {run}) has begun and not ended; if it is not running any more, run it again, so that parents and children fit"
+    )]
+    HalfMerged {
+        /// The root table.
+        root: String,
+        /// The run that it merges.
+        run: String,
+    },
+    /// Others committed first, again and again.
+    #[error("other writers committed to `{table}` {attempts} times in a row; run again")]
+    Contended {
+        /// The table.
+        table: String,
+        /// How often this was tried.
+        attempts: usize,
+    },
+    /// The store lets writers overwrite each other.
+    #[error(
+        "the store of `{lake}` ignores `If-None-Match: *`: of two writers at a time, one would overwrite the commit of the other and rows would be lost; use a store with conditional writes (AWS S3, MinIO, GCS, Azure)"
+    )]
+    UnsafeStore {
+        /// The lake.
+        lake: String,
+    },
+    /// Expectations that do not hold.
+    #[error("{num_failed} of {num_checked} checks failed, the first: {first}")]
+    Check {
+        /// How many failed.
+        num_failed: usize,
+        /// How many there were.
+        num_checked: usize,
+        /// The first, in words.
+        first: String,
+    },
+    /// Nothing has been committed to the staging area.
+    #[error("there is no entity `{entity}` in `{staging}`{hint}")]
+    NoEntity {
+        /// As asked for.
+        entity: String,
+        /// The staging area.
+        staging: String,
+        /// What there is.
+        hint: String,
+    },
+    /// Something in this program went wrong.
+    #[error("a part of the engine failed; this is a bug of Solder")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// The exit code, after sysexits; 75 alone says that a retry can help.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Staging(error) => error.exit_code(),
+            Error::Place(error) => solder_relationalize::place_code(error),
+            Error::Usage(_)
+            | Error::Expression { .. }
+            | Error::NoColumn { .. }
+            | Error::NoKey { .. } => 64,
+            Error::Target { .. }
+            | Error::NotDelta { .. }
+            | Error::DuplicateKeys { .. }
+            | Error::Types { .. }
+            | Error::Widening { .. }
+            | Error::GlueNames { .. }
+            | Error::Check { .. } => 65,
+            Error::NoTable { .. } | Error::NoEntity { .. } => 66,
+            Error::HalfMerged { .. } | Error::Contended { .. } => 75,
+            Error::UnsafeStore { .. } => 78,
+            Error::Fetch { source, .. } => store_code(source),
+            Error::Delta { source, .. } => cause_code(source.as_ref()),
+            Error::File { source, .. } => cause_code(source),
+            Error::Statement { source, .. } => cause_code(source.as_ref()),
+            Error::Internal(_) => 70,
+        }
+    }
+
+    /// What can be done about it, where the message does not say so already.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Error::Staging(error) => error.help(),
+            _ if self.exit_code() == 77 => Some(
+                "the account of this program needs access; for stores, credentials come from the environment (AWS_*, GOOGLE_*, AZURE_*) or the machine's role",
+            ),
+            Error::Statement { .. } if self.exit_code() == 69 => Some("give it more with --memory"),
+            _ if self.exit_code() == 75 => Some("the same command can succeed later: try again"),
+            _ => None,
+        }
+    }
+
+    /// Whether the table was changed by someone else while a commit was made.
+    pub(crate) fn is_of_store(&self) -> bool {
+        matches!(self.exit_code(), 75 | 77)
+    }
+}
+
+/// The exit code for whatever lies deepest in a chain of errors of other libraries.
+fn cause_code(error: &(dyn std::error::Error + 'static)) -> u8 {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(store) = error.downcast_ref::<object_store::Error>() {
+            return store_code(store);
+        }
+        if let Some(DataFusionError::ResourcesExhausted(_)) = error.downcast_ref() {
+            return 69;
+        }
+        cause = error.source();
+    }
+    74
+}
+
+fn store_code(error: &object_store::Error) -> u8 {
+    match store_fault(error) {
+        StoreFault::Denied => 77,
+        StoreFault::Passing => 75,
+        StoreFault::Lasting => 74,
+    }
+}

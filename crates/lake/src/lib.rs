@@ -1,0 +1,17 @@
+//! Staging tables into Delta Lake, parents and children together, exactly once.
+//!
+//! ```text
+//!   curated/ ──▶ merge/ ──▶ delta/ ──▶ lake/
+//!                  └──▶ files/: Parquet, column chunk by column chunk
+//! ```
+
+mod delta;
+pub mod error;
+mod files;
+mod lake;
+pub mod merge;
+mod readable;
+mod work;
+
+pub use error::Error;
+pub use lake::{Lake, TableFolder};

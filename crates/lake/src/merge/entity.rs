@@ -1,0 +1,841 @@
+//! One entity into the lake: child tables first, the root last (M6, M8).
+//!
+//! ```text
+//!   look at the root ──▶ plan ──▶ begin ──▶ child, child, … ──▶ root and end
+//!        ▲                          │  every step is one commit, and each names the run it is of
+//!        └── overtaken by another ──┘
+//! ```
+//!
+//! What becomes of a record is decided by the root as it stands, so the root must not change before the
+//! children have followed. An entity with child tables therefore begins with a commit to the root that
+//! says which run is being merged (`solder.merging`), and ends with the one that brings the root's rows.
+//! Other merges wait in between. A merge that died there is taken up by the next one of its staging area:
+//! tables that have the run already are left as they are.
+
+use std::time::{Duration, Instant};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use deltalake_core::kernel::Version;
+use futures::{StreamExt, TryStreamExt};
+use serde_json::json;
+use solder_relationalize::curated::DataFile;
+use solder_relationalize::pause_at;
+use solder_relationalize::relation::{Column, Role, Table as StagedLayout, arrow_schema};
+use solder_relationalize::shape::ColumnType;
+
+use crate::delta::{Change, Evolution, Operation, Outcome, Table, commit, schema};
+use crate::error::Error;
+use crate::files::Rows;
+use crate::lake::{Lake, TableFolder};
+use crate::work::Workers;
+
+use super::align::Alignment;
+use super::apply::{Apply, Going, by_file};
+use super::plan::{Fates, Matching, places, sources};
+use super::report::{EntityReport, Metrics, TableReport};
+use super::scan::Scan;
+use super::session::{self, Engine, Session, quoted};
+use super::settings::{MergeSettings, Mode, Rule};
+use super::staging::{SEQUENCE, StagedEntity, StagedTable, Staging};
+
+/// The root's property that names the run that is being merged.
+const MERGING: &str = "solder.merging";
+/// How often a merge looks again after another writer was first.
+const MAX_ATTEMPTS: usize = 24;
+
+/// One entity on its way into the lake.
+pub struct Merging<'a> {
+    lake: &'a Lake,
+    engine: &'a Engine,
+    workers: &'a Workers,
+    staging: &'a Staging,
+    entity: &'a StagedEntity,
+    root: &'a StagedTable,
+    settings: &'a MergeSettings,
+    matching: Matching,
+    deletion_vectors: Option<bool>,
+}
+
+/// A table of the entity: as it is staged, as it is in the lake, as it will be.
+struct Target<'a> {
+    folder: TableFolder,
+    table: Option<Table>,
+    staged: Option<&'a StagedTable>,
+    evolution: Evolution,
+    /// From the columns that it has now.
+    own: Alignment,
+    /// From the staged columns.
+    incoming: Alignment,
+}
+
+/// What an attempt came to.
+enum Attempt {
+    Done(Box<EntityReport>),
+    /// Another writer was first: look again.
+    Overtaken(String),
+    /// A merge of another staging area has begun, and these are its words.
+    Waiting {
+        run: String,
+        version: Version,
+    },
+}
+
+impl<'a> Merging<'a> {
+    /// Settles what the settings mean for an entity.
+    ///
+    /// # Errors
+    ///
+    /// They name columns that are not there, or ask for a key where there is none.
+    pub fn new(
+        (lake, engine, workers): (&'a Lake, &'a Engine, &'a Workers),
+        staging: &'a Staging,
+        entity: &'a StagedEntity,
+        settings: &'a MergeSettings,
+    ) -> Result<Option<Merging<'a>>, Error> {
+        let Some(root) = entity.root() else { return Ok(None) };
+        let rule = settings.rule(&entity.name);
+        let matching = matching(entity, root, &rule)?;
+        let deletion_vectors = rule.deletion_vectors;
+        Ok(Some(Merging {
+            lake,
+            engine,
+            workers,
+            staging,
+            entity,
+            root,
+            settings,
+            matching,
+            deletion_vectors,
+        }))
+    }
+
+    /// Merges what waits; again and again while others are first.
+    ///
+    /// # Errors
+    ///
+    /// Staging or lake cannot be read or written, or do not fit each other.
+    pub async fn run(&self) -> Result<EntityReport, Error> {
+        let began = Instant::now();
+        let mut waited_for = None;
+        let mut attempt = 0;
+        let mut overtaken = String::new();
+        while attempt < MAX_ATTEMPTS {
+            match self.attempt().await? {
+                Attempt::Done(report) => return Ok(*report),
+                Attempt::Overtaken(table) => {
+                    attempt += 1;
+                    overtaken = table;
+                    pause(attempt).await;
+                }
+                Attempt::Waiting { run, version } => {
+                    let since = match waited_for {
+                        Some((known, since)) if known == version => since,
+                        _ => began.elapsed(),
+                    };
+                    if began.elapsed() - since >= self.settings.patience {
+                        let root = self.lake.place().address(&self.entity.name);
+                        return Err(Error::HalfMerged { root, run });
+                    }
+                    waited_for = Some((version, since));
+                    pause(3).await;
+                }
+            }
+        }
+        Err(Error::Contended { table: overtaken, attempts: MAX_ATTEMPTS })
+    }
+
+    async fn attempt(&self) -> Result<Attempt, Error> {
+        let root = self.lake.table(&self.entity.name).await?;
+        let done = match &root {
+            Some(root) => root.transaction(&self.app_id()).await?,
+            None => None,
+        };
+        let done = done.and_then(|done| u64::try_from(done).ok()).unwrap_or(0);
+        let mut report = EntityReport {
+            name: self.entity.name.clone(),
+            mode: self.matching.mode.name(),
+            sequence: self.entity.sequence,
+            sequence_before: done,
+            ..EntityReport::default()
+        };
+        if done >= self.entity.sequence {
+            report.already_merged = true;
+            return Ok(Attempt::Done(Box::new(report)));
+        }
+        let begun = root.as_ref().and_then(merging);
+        if let (Some((staging, run)), Some(root)) = (&begun, &root)
+            && *staging != self.staging.id
+        {
+            return Ok(Attempt::Waiting { run: run.clone(), version: root.version() });
+        }
+        let root = self.target(&self.entity.name, root, Some(self.root))?;
+        let children = self.children().await?;
+        self.check_key_types(&root)?;
+
+        let session = self.engine.session(&self.entity.name);
+        let batch = self.batch(done);
+        self.stage(&session, self.root, batch).await?;
+        let plan = self.plan(&session, &root, &mut report).await?;
+        if self.settings.dry_run {
+            self.rehearse(&session, &plan, &children, &root, done, &mut report).await?;
+            return Ok(Attempt::Done(Box::new(report)));
+        }
+        pause_at("merge-planned");
+
+        // Rows of an append do not depend on the root, and each table knows what it has.
+        let guards = !children.is_empty() && self.matching.mode != Mode::Append;
+        let root = match guards && begun.is_none() {
+            true => match self.begin(root).await? {
+                Some(root) => root,
+                None => return Ok(Attempt::Overtaken(self.entity.name.clone())),
+            },
+            false => root,
+        };
+        pause_at("merge-begun");
+        for child in &children {
+            let committed = self.child(&session, &plan, child, done, begun.is_some()).await?;
+            match committed {
+                Some(table) => report.tables.push(table),
+                None => return Ok(Attempt::Overtaken(child.folder.name.clone())),
+            }
+            pause_at("merge-child-committed");
+        }
+        pause_at("merge-children-committed");
+        match self.root(&session, &plan, &root, guards, done).await? {
+            Some(table) => report.tables.push(table),
+            None => return Ok(Attempt::Overtaken(self.entity.name.clone())),
+        }
+        pause_at("merge-root-committed");
+        Ok(Attempt::Done(Box::new(report)))
+    }
+
+    /// Marks the entity's tables in the log (M8).
+    fn app_id(&self) -> String {
+        format!("solder:{}:{}", self.staging.id, self.entity.name)
+    }
+
+    /// The staged runs of the batch are those after this one.
+    fn batch(&self, done: u64) -> u64 {
+        match self.matching.mode {
+            // All that is staged takes the place of all that is there.
+            Mode::Overwrite => 0,
+            _ => done,
+        }
+    }
+
+    /// A table of the entity with its columns now and then.
+    fn target(
+        &self,
+        name: &str,
+        table: Option<Table>,
+        staged: Option<&'a StagedTable>,
+    ) -> Result<Target<'a>, Error> {
+        let folder = self.lake.folder(name)?;
+        let mut incoming = staged.map(|staged| staged.columns.clone()).unwrap_or_default();
+        if staged.is_some_and(|staged| staged.parent.is_none()) {
+            incoming.extend(self.matching.soft_delete.as_deref().map(marker));
+        }
+        let (own, evolution) = match &table {
+            Some(table) => {
+                table.check_writable(self.matching.mode != Mode::Append)?;
+                let own = schema::columns(table)?;
+                let evolution = schema::evolve(name, &own, &incoming)?;
+                (own, evolution)
+            }
+            None => (Vec::new(), Evolution::of_new(incoming.clone())),
+        };
+        Ok(Target {
+            own: Alignment::new(name, &own, &evolution.columns),
+            incoming: Alignment::new(name, &incoming, &evolution.columns),
+            folder,
+            table,
+            staged,
+            evolution,
+        })
+    }
+
+    /// The child tables: the staged ones, and those that only the lake has, whose rows must go with
+    /// their roots all the same.
+    async fn children(&self) -> Result<Vec<Target<'a>>, Error> {
+        let mut children = Vec::new();
+        for staged in self.entity.tables.iter().skip(1) {
+            let table = self.lake.table(&staged.name).await?;
+            children.push(self.target(&staged.name, table, Some(staged))?);
+        }
+        let prefix = format!("{}__", self.entity.name);
+        for name in self.lake.table_names().await? {
+            let is_staged = self.entity.tables.iter().any(|staged| staged.name == name);
+            if is_staged || !name.starts_with(&prefix) {
+                continue;
+            }
+            if let Some(table) = self.lake.table(&name).await?
+                && table.property(schema::ROOT) == Some(&self.entity.name)
+            {
+                children.push(self.target(&name, Some(table), None)?);
+            }
+        }
+        Ok(children)
+    }
+
+    /// A key that changes its type would match nothing: better said than done.
+    fn check_key_types(&self, root: &Target<'_>) -> Result<(), Error> {
+        let is_key = |name: &String| self.matching.key.contains(name);
+        let changed = root.evolution.widened.iter().find(|widening| is_key(&widening.to.name));
+        let narrower = |column: &&Column| {
+            let staged = self.root.columns.iter().find(|staged| staged.name == column.name);
+            is_key(&column.name)
+                && staged.is_some_and(|staged| staged.column_type != column.column_type)
+        };
+        let (from, to) = match changed {
+            Some(widening) => (&widening.from, &widening.to),
+            None => match root.evolution.columns.iter().find(narrower) {
+                Some(column) => (column, column),
+                None => return Ok(()),
+            },
+        };
+        let staged = self.root.columns.iter().find(|staged| staged.name == to.name);
+        Err(Error::Types {
+            table: self.entity.name.clone(),
+            column: to.name.clone(),
+            path: to.path.to_string(),
+            target: from.column_type.to_string(),
+            staged: staged.map(|staged| staged.column_type.to_string()).unwrap_or_default(),
+        })
+    }
+
+    /// Makes the staged rows of a table, of runs after `done`, the session's table `staged`.
+    async fn stage(&self, session: &Session, table: &StagedTable, done: u64) -> Result<(), Error> {
+        let files: Vec<&DataFile> = table.files_after(done);
+        let place = (&self.staging.place, &self.staging.mount);
+        session.add_files("staged", place, staged_schema(table), &files).await
+    }
+
+    /// Decides what becomes of the batch's records.
+    async fn plan(
+        &self,
+        session: &Session,
+        root: &Target<'_>,
+        report: &mut EntityReport,
+    ) -> Result<Plan, Error> {
+        let files = self.root.files.iter();
+        let in_batch = |file: &&DataFile| {
+            self.matching.mode == Mode::Overwrite || file.sequence > report.sequence_before
+        };
+        report.num_records = files.filter(in_batch).map(|file| file.num_rows).sum();
+        if self.matching.key.is_empty() || self.matching.mode == Mode::Append {
+            return Ok(Plan { fates: None, scan: None });
+        }
+        let newest = self.matching.newest(session).await?;
+        let met = match self.matching.mode {
+            Mode::Overwrite => None,
+            _ => root.table.as_ref(),
+        };
+        let (fates, scan) =
+            self.matching.fates(session, &newest, met, self.workers.threads()).await?;
+        report.num_records_superseded = report.num_records.saturating_sub(newest.num_records);
+        report.num_records_late = fates.count("late");
+        report.num_deletes_absent = fates.count("absent");
+        Ok(Plan { fates: Some(fates), scan })
+    }
+
+    /// Says in the root's log that the run is being merged; `None` when another was first.
+    async fn begin(&self, root: Target<'a>) -> Result<Option<Target<'a>>, Error> {
+        let words = json!({ "staging": self.staging.id, "run": self.entity.run_id });
+        let columns = match &root.table {
+            // Its columns change with its rows.
+            Some(table) => schema::columns(table)?,
+            None => root.evolution.columns.clone(),
+        };
+        let change = Change {
+            columns: Some(columns),
+            properties: vec![
+                (schema::ROOT.to_owned(), self.entity.name.clone()),
+                (MERGING.to_owned(), words.to_string()),
+            ],
+            operation: Operation::Begin,
+            origin: self.origin(),
+            ..Change::default()
+        };
+        match commit(&root.folder, root.table.as_ref(), change).await? {
+            Outcome::Overtaken => Ok(None),
+            Outcome::Committed(_) => {
+                let table = self.lake.table(&self.entity.name).await?;
+                // Whoever is faster still has to be of this staging area, and then all is the same.
+                match table.as_ref().and_then(merging) {
+                    Some((staging, _)) if staging == self.staging.id => {
+                        self.target(&self.entity.name, table, root.staged).map(Some)
+                    }
+                    _ => Ok(None),
+                }
+            }
+        }
+    }
+
+    /// Brings a child table to the state of the surviving roots (M6); `None` when overtaken.
+    async fn child(
+        &self,
+        session: &Session,
+        plan: &Plan,
+        child: &Target<'_>,
+        done: u64,
+        is_resumed: bool,
+    ) -> Result<Option<TableReport>, Error> {
+        let mut report = child.report();
+        let mut own_done = done;
+        if let Some(table) = &child.table {
+            let merged = table.transaction(&self.app_id()).await?.unwrap_or(0);
+            let merged = u64::try_from(merged).unwrap_or(0);
+            if merged >= self.entity.sequence {
+                report.already_merged = true;
+                report.version = Some(table.version());
+                return Ok(Some(report));
+            }
+            if self.matching.mode == Mode::Append {
+                own_done = merged;
+            }
+        }
+        let (going, mut metrics) =
+            self.child_rows_that_go(session, plan, child, is_resumed).await?;
+        let batch = self.batch(own_done);
+        let coming = self.coming(session, plan, child, batch, &mut metrics).await?;
+        self.apply(child, going, coming, metrics, report, &[]).await
+    }
+
+    /// The rows of a child table that go.
+    async fn child_rows_that_go(
+        &self,
+        session: &Session,
+        plan: &Plan,
+        child: &Target<'_>,
+        is_resumed: bool,
+    ) -> Result<(Going, Metrics), Error> {
+        let mut metrics = Metrics::default();
+        let (Some(table), Some(fates)) = (&child.table, &plan.fates) else {
+            let all = self.matching.mode == Mode::Overwrite;
+            return Ok((if all { Going::All } else { Going::None }, metrics));
+        };
+        if self.matching.mode == Mode::Overwrite {
+            return Ok((Going::All, metrics));
+        }
+        // A merge that was broken off may have brought rows below records that the root does not have yet.
+        let gone = if is_resumed { "'update', 'delete', 'insert'" } else { "'update', 'delete'" };
+        let links = links(&child.evolution.columns, &self.entity.identity());
+        if links.is_empty() || (!is_resumed && fates.count("update") + fates.count("delete") == 0) {
+            return Ok((Going::None, metrics));
+        }
+        let part = |root: &String| self.matching.identity.iter().position(|column| column == root);
+        let parts: Vec<(String, usize)> = links
+            .iter()
+            .filter_map(|(column, root)| Some((column.clone(), part(root)? + 1)))
+            .collect();
+        let bounds: Vec<_> =
+            parts.iter().map(|(column, part)| (column.clone(), fates.link(*part))).collect();
+        let scan = Scan::find(table, &bounds).await?;
+        let columns: Vec<String> = parts.iter().map(|(column, _)| column.clone()).collect();
+        session.add_table("target", scan.provider(table, &columns, self.workers.threads())?)?;
+        let names: Vec<String> = parts.iter().map(|(_, part)| format!("link_{part}")).collect();
+        let same: Vec<String> = parts
+            .iter()
+            .map(|(column, part)| format!("target.{} = gone.link_{part}", quoted(column)))
+            .collect();
+        let rows = places(
+            session,
+            session::REPLACED,
+            &[("links", &names.join(", ")), ("fates", gone), ("same_root", &same.join(" AND "))],
+        )
+        .await?;
+        metrics.num_target_rows_deleted = rows.len() as u64;
+        metrics.num_target_files_scanned = scan.sources.len() as u64;
+        metrics.num_target_files_skipped = (scan.num_files - scan.sources.len()) as u64;
+        Ok((Going::Rows(by_file(&scan.sources, rows)), metrics))
+    }
+
+    /// The staged rows of a table that come into the lake.
+    async fn coming(
+        &self,
+        session: &Session,
+        plan: &Plan,
+        target: &Target<'_>,
+        batch: u64,
+        metrics: &mut Metrics,
+    ) -> Result<std::pin::Pin<Box<dyn Rows>>, Error> {
+        let Some(staged) = target.staged else {
+            return Ok(Box::pin(futures::stream::empty()));
+        };
+        let files = staged.files_after(batch);
+        metrics.num_source_rows = files.iter().map(|file| file.num_rows).sum();
+        if files.is_empty() {
+            return Ok(Box::pin(futures::stream::empty()));
+        }
+        self.stage(session, staged, batch).await?;
+        let mut columns: Vec<String> =
+            staged.columns.iter().map(|column| quoted(&column.name)).collect();
+        if let (Some(name), None) = (&self.matching.soft_delete, &staged.parent) {
+            columns.push(format!("{} AS {}", self.matching.is_deleted(), quoted(name)));
+        }
+        let statement = match plan.fates {
+            Some(_) => session::ROWS,
+            None => session::ALL_ROWS,
+        };
+        let rows = session.stream(statement, &[("columns", &columns.join(", "))]).await?;
+        let alignment = target.incoming.clone();
+        let about = self.entity.name.clone();
+        Ok(Box::pin(rows.map(move |batch| {
+            let batch: RecordBatch = batch.map_err(|source| Error::Statement {
+                doing: format!("table `{about}`: {}", statement.about()),
+                source: Box::new(source),
+            })?;
+            alignment.batch(&batch)
+        })))
+    }
+
+    /// Brings the root's rows, and ends the merge; `None` when overtaken.
+    async fn root(
+        &self,
+        session: &Session,
+        plan: &Plan,
+        root: &Target<'_>,
+        ends: bool,
+        done: u64,
+    ) -> Result<Option<TableReport>, Error> {
+        let mut metrics = Metrics::default();
+        let going = match (&plan.fates, self.matching.mode) {
+            (_, Mode::Overwrite) => Going::All,
+            (None, _) => Going::None,
+            (Some(fates), _) => {
+                metrics.num_target_rows_inserted = fates.count("insert");
+                metrics.num_target_rows_updated = fates.count("update") + fates.count("mark");
+                metrics.num_target_rows_deleted = fates.count("delete");
+                let rows = places(session, session::TOUCHED, &[]).await?;
+                Going::Rows(by_file(&sources(plan.scan.as_ref()), rows))
+            }
+        };
+        if let Some(scan) = &plan.scan {
+            metrics.num_target_files_scanned = scan.sources.len() as u64;
+            metrics.num_target_files_skipped = (scan.num_files - scan.sources.len()) as u64;
+        }
+        let marked = self.marked(session, plan, root).await?;
+        let coming = self.coming(session, plan, root, self.batch(done), &mut metrics).await?;
+        let mut properties = vec![(schema::ROOT.to_owned(), self.entity.name.clone())];
+        if ends {
+            // Without a value, the property goes.
+            properties.push((MERGING.to_owned(), String::new()));
+        }
+        let properties = if ends || root.table.is_none() { properties } else { Vec::new() };
+        self.apply(root, going, marked.chain(coming), metrics, root.report(), &properties).await
+    }
+
+    /// The rows of the root that are marked as deleted, as they will stand (M5).
+    async fn marked(
+        &self,
+        session: &Session,
+        plan: &Plan,
+        root: &Target<'_>,
+    ) -> Result<std::pin::Pin<Box<dyn Rows>>, Error> {
+        let (Some(table), Some(scan), Some(marker)) =
+            (&root.table, &plan.scan, &self.matching.soft_delete)
+        else {
+            return Ok(Box::pin(futures::stream::empty()));
+        };
+        if plan.fates.as_ref().is_none_or(|fates| fates.count("mark") == 0) {
+            return Ok(Box::pin(futures::stream::empty()));
+        }
+        let all: Vec<String> =
+            table.schema().fields().iter().map(|field| field.name().clone()).collect();
+        session.add_table("target", scan.provider(table, &all, self.workers.threads())?)?;
+        let mut columns: Vec<String> = Vec::new();
+        for column in &root.evolution.columns {
+            let order = self.matching.order_by.iter().position(|name| *name == column.name);
+            columns.push(match order {
+                _ if column.name == *marker => format!("true AS {}", quoted(marker)),
+                Some(part) => format!("fates.order_{} AS {}", part + 1, quoted(&column.name)),
+                None if all.contains(&column.name) => format!("target.{}", quoted(&column.name)),
+                None => continue,
+            });
+        }
+        let rows = session.stream(session::MARKED, &[("columns", &columns.join(", "))]).await?;
+        // What comes of the target has its types, and the marker that of the table to be.
+        let mut from = self.own_columns(root);
+        from.retain(|column| column.name != *marker);
+        from.extend(root.evolution.columns.iter().find(|column| column.name == *marker).cloned());
+        let alignment = Alignment::new(&root.folder.name, &from, &root.evolution.columns);
+        let about = self.entity.name.clone();
+        let rows = rows.map(move |batch| {
+            let batch = batch.map_err(|source| Error::Statement {
+                doing: format!("table `{about}`: {}", session::MARKED.about()),
+                source: Box::new(source),
+            })?;
+            alignment.batch(&batch)
+        });
+        Ok(Box::pin(rows))
+    }
+
+    fn own_columns(&self, target: &Target<'_>) -> Vec<Column> {
+        match &target.table {
+            Some(table) => schema::columns(table).unwrap_or_default(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Writes the files of a table's change and commits it; `None` when overtaken.
+    async fn apply(
+        &self,
+        target: &Target<'_>,
+        going: Going,
+        coming: impl Rows,
+        planned: Metrics,
+        mut report: TableReport,
+        properties: &[(String, String)],
+    ) -> Result<Option<TableReport>, Error> {
+        let has = target.table.as_ref().is_some_and(Table::has_deletion_vectors);
+        let apply = Apply {
+            folder: &target.folder,
+            table: target.table.as_ref(),
+            evolution: &target.evolution,
+            alignment: &target.own,
+            workers: self.workers,
+            deletion_vectors: self.deletion_vectors.unwrap_or(has),
+        };
+        let coming = coming.inspect_ok(|_| ());
+        let counted = std::sync::atomic::AtomicU64::new(0);
+        let counting = coming.inspect_ok(|batch| {
+            let rows = batch.num_rows() as u64;
+            counted.fetch_add(rows, std::sync::atomic::Ordering::Relaxed);
+        });
+        let all_gone = matches!(going, Going::All);
+        let (mut change, files) = apply.stage(going, counting).await?;
+        let num_coming = counted.into_inner();
+        pause_at("merge-files-written");
+        let mut metrics = Metrics {
+            num_target_rows_copied: files.num_target_rows_copied,
+            num_target_files_added: files.num_target_files_added,
+            num_target_files_removed: files.num_target_files_removed,
+            num_deletion_vectors: files.num_deletion_vectors,
+            ..planned
+        };
+        if metrics.num_target_rows_inserted + metrics.num_target_rows_updated == 0 {
+            metrics.num_target_rows_inserted = num_coming;
+        }
+        if all_gone && let Some(table) = &target.table {
+            metrics.num_target_rows_deleted = live_rows(table)?;
+        }
+        if target.staged.is_some_and(|staged| staged.parent.is_some()) && target.table.is_none() {
+            change.properties.push((schema::ROOT.to_owned(), self.entity.name.clone()));
+        }
+        change.properties.extend(properties.iter().cloned());
+        if !change.properties.is_empty() && change.columns.is_none() {
+            change.columns = Some(target.evolution.columns.clone());
+        }
+        change.operation = match self.matching.mode {
+            Mode::Append => Operation::Append,
+            Mode::Overwrite => Operation::Overwrite,
+            Mode::Upsert | Mode::InsertOnly | Mode::Scd2 => Operation::Merge,
+        };
+        let sequence = i64::try_from(self.entity.sequence).unwrap_or(i64::MAX);
+        change.transactions = vec![(self.app_id(), sequence)];
+        change.metrics =
+            serde_json::to_value(&metrics).map_err(|error| Error::Internal(Box::new(error)))?;
+        change.origin = self.origin();
+        report.metrics = metrics;
+        match commit(&target.folder, target.table.as_ref(), change).await? {
+            Outcome::Committed(version) => {
+                report.version = Some(version);
+                Ok(Some(report))
+            }
+            Outcome::Overtaken => Ok(None),
+        }
+    }
+
+    fn origin(&self) -> serde_json::Value {
+        json!({
+            "staging": self.staging.id,
+            "run": self.entity.run_id,
+            "sequence": self.entity.sequence,
+            "mode": self.matching.mode.name(),
+        })
+    }
+
+    /// Counts what a merge would do (M10).
+    async fn rehearse(
+        &self,
+        session: &Session,
+        plan: &Plan,
+        children: &[Target<'_>],
+        root: &Target<'_>,
+        done: u64,
+        report: &mut EntityReport,
+    ) -> Result<(), Error> {
+        for target in children.iter().chain([root]) {
+            let is_root = target.folder.name == self.entity.name;
+            let (going, mut metrics) = match (is_root, &plan.fates) {
+                (true, Some(fates)) => (
+                    Going::None,
+                    Metrics {
+                        num_target_rows_updated: fates.count("update") + fates.count("mark"),
+                        num_target_rows_deleted: fates.count("delete"),
+                        ..Metrics::default()
+                    },
+                ),
+                (true, None) => (Going::None, Metrics::default()),
+                (false, _) => self.child_rows_that_go(session, plan, target, false).await?,
+            };
+            let mut coming =
+                self.coming(session, plan, target, self.batch(done), &mut metrics).await?;
+            let mut num_coming = 0;
+            while let Some(batch) = coming.try_next().await? {
+                num_coming += batch.num_rows() as u64;
+            }
+            metrics.num_target_rows_inserted =
+                num_coming - metrics.num_target_rows_updated.min(num_coming);
+            if (matches!(going, Going::All) || self.matching.mode == Mode::Overwrite)
+                && let Some(table) = &target.table
+            {
+                metrics.num_target_rows_deleted = live_rows(table)?;
+            }
+            report.tables.push(TableReport { metrics, ..target.report() });
+        }
+        Ok(())
+    }
+}
+
+/// What becomes of the records; `None` of fates where every staged row simply comes.
+struct Plan {
+    fates: Option<Fates>,
+    scan: Option<Scan>,
+}
+
+impl Target<'_> {
+    fn report(&self) -> TableReport {
+        let widened = |widening: &crate::delta::Widening| {
+            format!(
+                "{}: {} to {}",
+                widening.to.name, widening.from.column_type, widening.to.column_type
+            )
+        };
+        TableReport {
+            name: self.folder.name.clone(),
+            version_before: self.table.as_ref().map(Table::version),
+            columns_added: self.evolution.added.clone(),
+            columns_widened: self.evolution.widened.iter().map(widened).collect(),
+            ..TableReport::default()
+        }
+    }
+}
+
+impl StagedEntity {
+    /// The root's columns that child rows are linked to.
+    pub(super) fn identity(&self) -> Vec<String> {
+        let row_id = |root: &StagedTable| {
+            let found = root.columns.iter().find(|column| column.role == Role::RowId);
+            found.map(|column| column.name.clone())
+        };
+        match self.root().and_then(row_id) {
+            Some(row_id) => vec![row_id],
+            None => self.key.clone(),
+        }
+    }
+}
+
+/// The columns of a child table that lead to its root, each with the root's column.
+fn links(columns: &[Column], identity: &[String]) -> Vec<(String, String)> {
+    let link = |column: &Column| {
+        let root = match column.role {
+            Role::RootRowId => identity.first(),
+            Role::RootKey(part) => identity.get(part),
+            _ => None,
+        };
+        Some((column.name.clone(), root?.clone()))
+    };
+    columns.iter().filter_map(link).collect()
+}
+
+fn matching(entity: &StagedEntity, root: &StagedTable, rule: &Rule) -> Result<Matching, Error> {
+    let mode = rule.mode.unwrap_or_default();
+    let columns = |option: &'static str, texts: &[String]| {
+        let column = |text: &String| entity.column(option, text);
+        texts.iter().map(column).collect::<Result<Vec<_>, _>>()
+    };
+    let key = match rule.key.is_empty() {
+        true => entity.key.clone(),
+        false => columns("--key", &rule.key)?,
+    };
+    if key.is_empty() && mode.needs_key() {
+        return Err(Error::NoKey { entity: entity.name.clone(), mode: mode.name() });
+    }
+    if let Some(marker) = &rule.soft_delete {
+        if rule.delete_when.is_none() {
+            return Err(Error::Usage(
+                "--soft-delete needs --delete-when, which says what a deletion is".to_owned(),
+            ));
+        }
+        if root.columns.iter().any(|column| column.name == *marker) {
+            return Err(Error::Usage(format!(
+                "--soft-delete {marker}: `{}` has a column of that name in staging",
+                entity.name
+            )));
+        }
+    }
+    Ok(Matching {
+        mode,
+        key,
+        order_by: columns("--order-by", &rule.order_by)?,
+        identity: entity.identity(),
+        delete_when: rule.delete_when.clone(),
+        soft_delete: rule.soft_delete.clone(),
+    })
+}
+
+/// The column that marks deleted records.
+fn marker(name: &str) -> Column {
+    Column {
+        name: name.to_owned(),
+        path: "$".into(),
+        role: Role::Value,
+        column_type: ColumnType::Boolean,
+        fields: Vec::new(),
+        is_open: false,
+    }
+}
+
+/// The run that a root's log says is being merged: staging area and run id.
+fn merging(root: &Table) -> Option<(String, String)> {
+    let words: serde_json::Value = serde_json::from_str(root.property(MERGING)?).ok()?;
+    let word = |name: &str| words.get(name)?.as_str().map(str::to_owned);
+    Some((word("staging")?, word("run")?))
+}
+
+/// The columns of a table's staged files.
+fn staged_schema(table: &StagedTable) -> SchemaRef {
+    let mut columns = table.columns.clone();
+    columns.push(Column {
+        name: SEQUENCE.to_owned(),
+        path: "$".into(),
+        role: Role::Sequence,
+        column_type: ColumnType::Int64,
+        fields: Vec::new(),
+        is_open: false,
+    });
+    arrow_schema(&StagedLayout {
+        name: table.name.clone(),
+        path: String::new(),
+        parent: None,
+        columns,
+    })
+}
+
+/// Rows of a table that are not deleted, as far as the log says.
+fn live_rows(table: &Table) -> Result<u64, Error> {
+    let live = |file: &crate::delta::DataFile| {
+        let deleted = file.deletion_vector.as_ref().map_or(0, |vector| vector.cardinality);
+        file.num_rows().unwrap_or(0).saturating_sub(u64::try_from(deleted).unwrap_or(0))
+    };
+    Ok(table.files()?.iter().map(live).sum())
+}
+
+/// Waits longer and longer, and never as long as another who waits.
+async fn pause(attempt: usize) {
+    let longest = 25u64 << attempt.min(8);
+    let random = u64::from(uuid::Uuid::new_v4().as_bytes()[0]);
+    tokio::time::sleep(Duration::from_millis(longest / 2 + longest * random / 512)).await;
+}

@@ -1,0 +1,69 @@
+//! Staged runs into Delta tables (M1 to M11).
+//!
+//! ```text
+//!   curated/ ──▶ staging ──▶ entity ──▶ plan: newest, fates ──▶ apply: rewrite, new files ──▶ commit
+//!                runs that   children                 ▲                                       lake/
+//!                wait        first, root last         └── scan: only files that may hold a key
+//! ```
+//!
+//! The statements are SQL and stand in `sql/merge/`; files are read and written by `files/`.
+
+mod align;
+mod apply;
+mod entity;
+mod keys;
+mod plan;
+mod report;
+mod rewrite;
+mod scan;
+mod session;
+mod settings;
+mod staging;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use solder_relationalize::Io;
+
+use crate::error::Error;
+use crate::lake::Lake;
+use crate::work::Workers;
+
+pub use report::{EntityReport, MergeReport, Metrics, TableReport};
+pub use settings::{MergeSettings, Mode, ModeError, Rule};
+
+use entity::Merging;
+use session::Engine;
+use staging::Staging;
+
+/// Merges every committed run that waits, entity by entity.
+///
+/// # Errors
+///
+/// Staging or lake cannot be read or written, or do not fit each other. Entities before the one that
+/// failed are merged; of that one, every table is as it was or as the merge wants it, and the same call
+/// goes on from there.
+pub fn merge(io: &Arc<Io>, settings: &MergeSettings) -> Result<MergeReport, Error> {
+    let began = Instant::now();
+    let staging = Staging::read(io, &settings.staging, &settings.tables)?;
+    let lake = Lake::open(&settings.lake)?;
+    let mounts = [&staging.mount, lake.mount()];
+    let engine = Engine::new(settings.memory_bytes, settings.threads, &mounts)?;
+    let workers = Workers::new(settings.threads);
+    let mut report = MergeReport { dry_run: settings.dry_run, ..MergeReport::default() };
+    let merging = async {
+        if !settings.dry_run {
+            lake.check_store().await?;
+        }
+        for entity in &staging.entities {
+            let parts = (&lake, &engine, &workers);
+            if let Some(merging) = Merging::new(parts, &staging, entity, settings)? {
+                report.entities.push(merging.run().await?);
+            }
+        }
+        Ok::<_, Error>(())
+    };
+    io.wait(merging)?;
+    report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(report)
+}

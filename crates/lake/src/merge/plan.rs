@@ -1,0 +1,326 @@
+//! What becomes of the records of a batch: which is the newest of its key, which row it meets.
+//!
+//! ```text
+//!   staged root ──▶ newest (M3) ──┐
+//!   target ──▶ Scan (M9) ─────────┴──▶ fates: insert, update, delete, mark, late, absent (M4, M5)
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, UInt32Type};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::SchemaRef;
+use datafusion::arrow::util::display::array_value_to_string;
+
+use crate::delta::Table;
+use crate::error::Error;
+use crate::files::Source;
+
+use super::keys::KeyValues;
+use super::scan::Scan;
+use super::session::{self, Session, quoted};
+use super::settings::Mode;
+
+/// How records of an entity are told apart, and what a deletion is.
+#[derive(Clone, Debug)]
+pub struct Matching {
+    /// How rows come in.
+    pub mode: Mode,
+    /// The root's columns of the key.
+    pub key: Vec<String>,
+    /// The root's columns that tell which record is newer.
+    pub order_by: Vec<String>,
+    /// The root's columns that child rows are linked to.
+    pub identity: Vec<String>,
+    /// Which staged records are deletions, as SQL.
+    pub delete_when: Option<String>,
+    /// The column that marks deleted records.
+    pub soft_delete: Option<String>,
+}
+
+/// The newest record of every key of a batch, in the session's table `newest`.
+pub struct Newest {
+    /// How many.
+    pub num_records: u64,
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+}
+
+/// What becomes of them, in the session's table `fates`.
+pub struct Fates {
+    /// How many records became what.
+    pub counts: BTreeMap<String, u64>,
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+}
+
+impl Matching {
+    /// The staged columns under the names that statements use.
+    fn aliases(&self) -> Vec<(String, String)> {
+        let named = |columns: &[String], name: &'static str| {
+            let alias = move |(at, column): (usize, &String)| {
+                (column.clone(), format!("{name}_{}", at + 1))
+            };
+            columns.iter().enumerate().map(alias).collect::<Vec<_>>()
+        };
+        [named(&self.key, "key"), named(&self.order_by, "order"), named(&self.identity, "link")]
+            .concat()
+    }
+
+    fn has_key(&self) -> String {
+        let parts = self.key.iter().map(|column| format!("{} IS NOT NULL", quoted(column)));
+        parts.collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// Whether a staged row is a deletion, as SQL.
+    pub fn is_deleted(&self) -> String {
+        match &self.delete_when {
+            Some(condition) => format!("coalesce(({condition}), false)"),
+            None => "false".to_owned(),
+        }
+    }
+
+    /// Finds the newest records of the staged root rows.
+    ///
+    /// # Errors
+    ///
+    /// The statement fails.
+    pub async fn newest(&self, session: &Session) -> Result<Newest, Error> {
+        let aliases = self.aliases();
+        let names: Vec<&str> = aliases.iter().map(|(_, alias)| alias.as_str()).collect();
+        let values = aliases.iter().map(|(column, alias)| format!("{} AS {alias}", quoted(column)));
+        let newest_first = self
+            .order_by
+            .iter()
+            .map(|column| format!("{} DESC NULLS LAST", quoted(column)))
+            .chain(["_seq DESC".to_owned()]);
+        let key: Vec<String> = self.key.iter().map(|column| quoted(column)).collect();
+        let (schema, batches) = session
+            .collect(
+                session::NEWEST,
+                &[
+                    ("names", &names.join(", ")),
+                    ("values", &values.collect::<Vec<_>>().join(",\n        ")),
+                    ("is_deleted", &self.is_deleted()),
+                    ("key", &key.join(", ")),
+                    ("newest_first", &newest_first.collect::<Vec<_>>().join(", ")),
+                    ("has_key", &self.has_key()),
+                ],
+            )
+            .await?;
+        let num_records = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        session.add_batches("newest", Arc::clone(&schema), batches.clone())?;
+        Ok(Newest { num_records, schema, batches })
+    }
+
+    /// The staged rows without a key, as a statement's values.
+    pub fn keyless(&self) -> String {
+        self.has_key()
+    }
+
+    /// Finds the rows of the target that the newest records meet.
+    ///
+    /// # Errors
+    ///
+    /// The target cannot be read, has a key twice, or lacks a key column.
+    pub async fn fates(
+        &self,
+        session: &Session,
+        newest: &Newest,
+        target: Option<&Table>,
+        threads: usize,
+    ) -> Result<(Fates, Option<Scan>), Error> {
+        let scan = match target {
+            Some(table) => Some(self.scan(newest, table, threads, session).await?),
+            None => None,
+        };
+        let here = |column: &str| {
+            target.is_some_and(|table| table.schema().field_with_name(column).is_ok())
+        };
+        let there = |column: &str| match here(column) {
+            true => format!("target.{}", quoted(column)),
+            false => "NULL".to_owned(),
+        };
+        if target.is_none() {
+            session.add_batches("target", no_target(), Vec::new())?;
+        }
+        let columns = self.aliases().into_iter().map(|(column, alias)| {
+            match alias.starts_with("link_") && here(&column) {
+                true => format!("coalesce({}, newest.{alias}) AS {alias}", there(&column)),
+                false => format!("newest.{alias}"),
+            }
+        });
+        let same_key = self.key.iter().enumerate().map(|(at, column)| match here(column) {
+            true => format!("newest.key_{} = {}", at + 1, there(column)),
+            false => "false".to_owned(),
+        });
+        let soft = self.soft_delete.is_some();
+        let (schema, batches) = session
+            .collect(
+                session::FATES,
+                &[
+                    ("columns", &columns.collect::<Vec<_>>().join(",\n    ")),
+                    ("is_late", &self.is_late(&there)),
+                    ("absent", if soft { "insert" } else { "absent" }),
+                    ("deleted", if soft { "mark" } else { "delete" }),
+                    ("met", if self.mode == Mode::InsertOnly { "skip" } else { "update" }),
+                    ("same_key", &same_key.collect::<Vec<_>>().join(" AND ")),
+                ],
+            )
+            .await?;
+        session.add_batches("fates", Arc::clone(&schema), batches.clone())?;
+        let fates = Fates { counts: counts(session).await?, schema, batches };
+        if let Some(table) = target {
+            self.refuse_duplicates(session, table, &fates, newest).await?;
+        }
+        Ok((fates, scan))
+    }
+
+    /// Makes the rows of the target that may hold a staged key the session's table `target`.
+    async fn scan(
+        &self,
+        newest: &Newest,
+        table: &Table,
+        threads: usize,
+        session: &Session,
+    ) -> Result<Scan, Error> {
+        let missing = |column: &&String| table.schema().field_with_name(column).is_err();
+        if let Some(column) = self.key.iter().find(missing)
+            && table.version() > 0
+        {
+            return Err(Error::NoColumn {
+                option: "--key",
+                table: table.name().to_owned(),
+                column: column.clone(),
+                hint: String::new(),
+            });
+        }
+        let bounds: Vec<(String, KeyValues)> = self
+            .key
+            .iter()
+            .enumerate()
+            .map(|(at, column)| (column.clone(), newest.values(&format!("key_{}", at + 1))))
+            .collect();
+        let scan = Scan::find(table, &bounds).await?;
+        let mut columns: Vec<String> = Vec::new();
+        for column in self.key.iter().chain(&self.order_by).chain(&self.identity) {
+            if !columns.contains(column) && table.schema().field_with_name(column).is_ok() {
+                columns.push(column.clone());
+            }
+        }
+        let provider = scan.provider(table, &columns, threads)?;
+        session.add_table("target", provider)?;
+        Ok(scan)
+    }
+
+    /// Whether the target's row is newer than the record (M4); a row without a time is the oldest.
+    fn is_late(&self, there: &impl Fn(&str) -> String) -> String {
+        let parts = self.order_by.iter().enumerate().rev();
+        parts.fold("false".to_owned(), |rest, (at, column)| {
+            let (target, newest) = (there(column), format!("newest.order_{}", at + 1));
+            format!(
+                "coalesce({target} > {newest}, {target} IS NOT NULL AND {newest} IS NULL) OR ({target} IS NOT DISTINCT FROM {newest} AND ({rest}))"
+            )
+        })
+    }
+
+    async fn refuse_duplicates(
+        &self,
+        session: &Session,
+        table: &Table,
+        fates: &Fates,
+        newest: &Newest,
+    ) -> Result<(), Error> {
+        let num_fates: u64 = fates.batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        if num_fates == newest.num_records {
+            return Ok(());
+        }
+        let names: Vec<String> = (1..=self.key.len()).map(|part| format!("key_{part}")).collect();
+        let (_, found) =
+            session.collect(session::DUPLICATES, &[("names", &names.join(", "))]).await?;
+        let num_keys = found.iter().map(RecordBatch::num_rows).sum();
+        let text = |(column, array): (&String, &Arc<dyn Array>)| {
+            let value = array_value_to_string(array, 0).unwrap_or_default();
+            format!("{column} = {value}")
+        };
+        let example =
+            found.iter().find(|batch| batch.num_rows() > 0).map_or_else(String::new, |batch| {
+                self.key.iter().zip(batch.columns()).map(text).collect::<Vec<_>>().join(", ")
+            });
+        Err(Error::DuplicateKeys { table: table.folder.address.clone(), num_keys, example })
+    }
+}
+
+/// A target without files or columns.
+fn no_target() -> SchemaRef {
+    use arrow_schema::{DataType, Field, Schema};
+    Arc::new(Schema::new(vec![
+        Field::new(super::scan::FILE, DataType::UInt32, true),
+        Field::new(super::scan::ROW, DataType::Int64, true),
+    ]))
+}
+
+async fn counts(session: &Session) -> Result<BTreeMap<String, u64>, Error> {
+    let (_, batches) = session.collect(session::COUNTS, &[]).await?;
+    let mut counts = BTreeMap::new();
+    for batch in &batches {
+        let numbers = batch.column(1).as_primitive::<Int64Type>();
+        for row in 0..batch.num_rows() {
+            let fate = array_value_to_string(batch.column(0), row).unwrap_or_default();
+            counts.insert(fate, u64::try_from(numbers.value(row)).unwrap_or(0));
+        }
+    }
+    Ok(counts)
+}
+
+impl Newest {
+    fn values(&self, column: &str) -> KeyValues {
+        values(&self.schema, &self.batches, column)
+    }
+}
+
+impl Fates {
+    /// How many records have a fate.
+    pub fn count(&self, fate: &str) -> u64 {
+        self.counts.get(fate).copied().unwrap_or(0)
+    }
+
+    /// The values of a link to the root, of all records.
+    pub fn link(&self, part: usize) -> KeyValues {
+        values(&self.schema, &self.batches, &format!("link_{part}"))
+    }
+}
+
+fn values(schema: &SchemaRef, batches: &[RecordBatch], column: &str) -> KeyValues {
+    match schema.index_of(column) {
+        Ok(at) => KeyValues::of(batches.iter().map(move |batch| batch.column(at))),
+        Err(_) => KeyValues::Other,
+    }
+}
+
+/// The rows that a statement names by file and number.
+///
+/// # Errors
+///
+/// The statement fails.
+pub async fn places(
+    session: &Session,
+    statement: session::Statement,
+    parts: &[(&str, &str)],
+) -> Result<Vec<(u32, i64)>, Error> {
+    let (_, batches) = session.collect(statement, parts).await?;
+    let mut places = Vec::new();
+    for batch in &batches {
+        let files = batch.column(0).as_primitive::<UInt32Type>();
+        let rows = batch.column(1).as_primitive::<Int64Type>();
+        places.extend(files.values().iter().copied().zip(rows.values().iter().copied()));
+    }
+    Ok(places)
+}
+
+/// The files of a scan, for tables that are not there.
+pub fn sources(scan: Option<&Scan>) -> Arc<Vec<Source>> {
+    scan.map_or_else(Arc::default, |scan| Arc::clone(&scan.sources))
+}

@@ -1,0 +1,168 @@
+//! The staging area: which runs of which entities wait to be merged (M1).
+
+use std::sync::Arc;
+
+use solder_landing::{Mount, Place};
+use solder_relationalize::curated::{Curated, DataFile, Entity, Manifest};
+use solder_relationalize::relation::{Column, Layout, Naming, Role, Table};
+use solder_relationalize::tables::{Keys, named_column};
+use solder_relationalize::{Error as StagingError, Io};
+
+use crate::error::Error;
+use crate::readable::choice;
+
+/// The column that numbers records: it tells the versions of one record apart, and stays in staging.
+pub const SEQUENCE: &str = "_seq";
+
+/// The committed state of a curated place.
+pub struct Staging {
+    /// Tells this staging area from all others, also from one that was made anew at the same place.
+    pub id: String,
+    /// The place.
+    pub place: Place,
+    /// Where its files lie, for a query engine.
+    pub mount: Mount,
+    /// The entities, by name.
+    pub entities: Vec<StagedEntity>,
+}
+
+/// One entity: a root table and what hangs below it.
+pub struct StagedEntity {
+    /// The root table's name.
+    pub name: String,
+    /// The run that wrote it last.
+    pub sequence: u64,
+    /// That run's id.
+    pub run_id: String,
+    /// When that run committed, RFC 3339.
+    pub committed_at: String,
+    /// The root's columns of the declared key; empty without one.
+    pub key: Vec<String>,
+    /// The tables, parents before children; the first is the root.
+    pub tables: Vec<StagedTable>,
+}
+
+/// A staged table.
+pub struct StagedTable {
+    /// Its name.
+    pub name: String,
+    /// The table above; `None` for the root.
+    pub parent: Option<String>,
+    /// The columns that come into the lake.
+    pub columns: Vec<Column>,
+    /// The columns that lead to the root's row, each with the root's column.
+    pub links: Vec<(String, String)>,
+    /// The committed files, in order.
+    pub files: Vec<DataFile>,
+}
+
+impl Staging {
+    /// Reads what is committed in a curated place.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is committed, or it cannot be read.
+    pub fn read(io: &Arc<Io>, text: &str, wanted: &[String]) -> Result<Staging, Error> {
+        let curated = Curated::open(Arc::clone(io), text)?;
+        let manifest = curated.latest()?;
+        let Some(first) = manifest.runs.first() else {
+            let place = curated.place().to_string();
+            return Err(StagingError::NothingCommitted { place }.into());
+        };
+        let names: Vec<String> = manifest.entities.keys().cloned().collect();
+        for name in wanted {
+            if !names.contains(name) {
+                return Err(Error::NoEntity {
+                    entity: name.clone(),
+                    staging: text.to_owned(),
+                    hint: choice("it has", &names),
+                });
+            }
+        }
+        let mut entities = Vec::new();
+        for (name, entity) in &manifest.entities {
+            if wanted.is_empty() || wanted.contains(name) {
+                let layout = curated.shape(entity)?.layout;
+                entities.push(staged_entity(name, entity, &layout, &manifest)?);
+            }
+        }
+        Ok(Staging {
+            id: first.fingerprint(),
+            place: curated.place().clone(),
+            mount: curated.place().mount()?,
+            entities,
+        })
+    }
+}
+
+fn staged_entity(
+    name: &str,
+    entity: &Entity,
+    layout: &Layout,
+    manifest: &Manifest,
+) -> Result<StagedEntity, Error> {
+    if entity.naming == Naming::Glue {
+        return Err(Error::GlueNames { entity: name.to_owned() });
+    }
+    let keys = Keys::new(name, entity, layout);
+    let run = manifest.runs.iter().find(|run| run.sequence == entity.sequence);
+    let is_row_id = |column: &Column| column.role == Role::RowId;
+    let key = match layout.tables.first() {
+        Some(root) if !root.columns.iter().any(is_row_id) => keys.primary_key(root),
+        _ => Vec::new(),
+    };
+    let table = |table: &Table| StagedTable {
+        name: table.name.clone(),
+        parent: table.parent.and_then(|at| layout.tables.get(at)).map(|above| above.name.clone()),
+        columns: table.columns.iter().filter(|column| column.name != SEQUENCE).cloned().collect(),
+        links: keys
+            .join_root(table)
+            .into_iter()
+            .filter(|pair| pair.column != SEQUENCE)
+            .map(|pair| (pair.column, pair.references))
+            .collect(),
+        files: entity.tables.get(&table.name).cloned().unwrap_or_default(),
+    };
+    Ok(StagedEntity {
+        name: name.to_owned(),
+        sequence: entity.sequence,
+        run_id: run.map(|run| run.run_id.clone()).unwrap_or_default(),
+        committed_at: run.map(|run| run.committed_at.clone()).unwrap_or_default(),
+        key,
+        tables: layout.tables.iter().map(table).collect(),
+    })
+}
+
+impl StagedEntity {
+    /// The root table.
+    pub fn root(&self) -> Option<&StagedTable> {
+        self.tables.first()
+    }
+
+    /// The name of the root's column that an option means by a column name or a JSON path.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn column(&self, option: &'static str, text: &str) -> Result<String, Error> {
+        let columns = self.root().map(|root| root.columns.as_slice()).unwrap_or_default();
+        let exact = columns.iter().find(|column| column.name == text);
+        let found = exact.or_else(|| named_column(&self.name, columns, text));
+        found.map(|column| column.name.clone()).ok_or_else(|| {
+            let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+            Error::NoColumn {
+                option,
+                table: self.name.clone(),
+                column: text.to_owned(),
+                hint: choice("it has", &names),
+            }
+        })
+    }
+}
+
+impl StagedTable {
+    /// The files of runs after `sequence`.
+    pub fn files_after(&self, sequence: u64) -> Vec<&DataFile> {
+        self.files.iter().filter(|file| file.sequence > sequence).collect()
+    }
+}
