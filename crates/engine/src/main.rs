@@ -72,8 +72,30 @@ fn run(command: Command, console: &Arc<Console>) -> Result<(), Failure> {
             Ok(to_stdout(&script)?)
         }
         Command::Tables(args) => Ok(to_stdout(args.run(&curated(&args.place)?)?.as_bytes())?),
+        Command::History(args) => Ok(to_stdout(args.run(&maintaining()?)?.as_bytes())?),
+        Command::Restore(args) => Ok(to_stdout(args.run(&maintaining()?)?.as_bytes())?),
+        Command::Optimize(args) => Ok(to_stdout(args.run(&maintaining()?)?.as_bytes())?),
+        Command::Vacuum(args) => Ok(to_stdout(args.run(&maintaining()?)?.as_bytes())?),
+        Command::Check(args) => {
+            let (text, report) = args.run(&maintaining()?)?;
+            to_stdout(text.as_bytes())?;
+            match report.findings.first() {
+                None => Ok(()),
+                Some(first) => Err(Failure::Check {
+                    num_failed: report.findings.len(),
+                    num_checked: report.num_checks,
+                    first: format!("{}: {}", first.table, first.text),
+                }),
+            }
+        }
         Command::Bookmark(args) => Ok(to_stdout(args.run(&curated(args.place())?)?.as_bytes())?),
     }
+}
+
+/// What commands over a lake run on; every step of theirs is one commit, so that they can end anywhere.
+fn maintaining() -> Result<Io, Failure> {
+    signals::end_at_once().map_err(no_threads)?;
+    Ok(Io::start_with(cli::cores()).map_err(no_threads)?)
 }
 
 fn curated(place: &str) -> Result<Curated, Error> {

@@ -183,7 +183,7 @@ fn tree(tables: &[TableReport]) -> Vec<(usize, &TableReport)> {
 }
 
 /// Columns in line, the first to the left and numbers to the right.
-fn aligned(rows: &[Vec<String>]) -> String {
+pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = Vec::new();
     for row in rows {
         for (at, cell) in row.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! Staging tables into Delta Lake, parents and children together, exactly once.
 //!
 //! ```text
-//!   curated/ ──▶ merge/ ──▶ delta/ ──▶ lake/
+//!   curated/ ──▶ merge/ ──▶ delta/ ──▶ lake/ ──▶ maintain/
 //!                  └──▶ files/: Parquet, column chunk by column chunk
 //! ```
 
@@ -9,6 +9,7 @@ mod delta;
 pub mod error;
 mod files;
 mod lake;
+pub mod maintain;
 pub mod merge;
 mod readable;
 mod work;

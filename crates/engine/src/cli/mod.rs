@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod bookmark;
+mod maintain;
 mod merge;
 mod nest;
 mod relationalize;
@@ -12,10 +13,12 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use bookmark::Bookmark;
+pub(crate) use maintain::{Check, History, Optimize, Restore, Vacuum};
 pub(crate) use merge::Merge;
 pub(crate) use nest::Nest;
 pub(crate) use relationalize::Relationalize;
 pub(crate) use reporting::{Destination, ReportFormat, Reporting};
+pub(crate) use resources::cores;
 pub(crate) use tables::Tables;
 
 use crate::console::LogFormat;
@@ -46,6 +49,11 @@ pub(crate) enum Command {
     Nest(Nest),
     Tables(Tables),
     Bookmark(Bookmark),
+    Check(Check),
+    History(History),
+    Optimize(Optimize),
+    Restore(Restore),
+    Vacuum(Vacuum),
     /// Write a script that completes this program's commands in a shell
     Completions {
         /// The shell

@@ -23,6 +23,14 @@ use super::table::Table;
 const COLUMN: &str = "solder.column";
 /// The table property that names the root table of the entity.
 pub const ROOT: &str = "solder.root";
+/// The table property that names the table above.
+pub const PARENT: &str = "solder.parent";
+/// The table property that names the JSON path of the table's rows.
+pub const PATH: &str = "solder.path";
+/// The root's property that names the columns of its key.
+pub const KEY: &str = "solder.key";
+/// The root's property that names the run that is being merged.
+pub const MERGING: &str = "solder.merging";
 
 /// The columns of a table after a merge.
 #[derive(Clone, Debug, PartialEq)]

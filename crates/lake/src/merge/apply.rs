@@ -25,7 +25,7 @@ use super::report::Metrics;
 use super::rewrite::{Losing, Rewrite};
 
 /// A file below this size is small,
-const SMALL_FILE_BYTES: u64 = FILE_BYTES / 4;
+pub const SMALL_FILE_BYTES: u64 = FILE_BYTES / 4;
 /// and so many of them are folded into one by the merge that makes them so many.
 const MAX_SMALL_FILES: usize = 8;
 /// A file that has lost more of its rows than this is rewritten, deletion vectors or not.
@@ -57,6 +57,8 @@ pub enum Going {
     All,
     /// Some, by the file that holds them.
     Rows(Vec<Losing>),
+    /// None, but the rows of these files go into new ones.
+    Fold(Vec<Losing>),
 }
 
 impl Apply<'_> {
@@ -71,11 +73,13 @@ impl Apply<'_> {
         let mut metrics = Metrics::default();
         let mut change = Change::default();
         let files = self.table.map(Table::files).transpose()?.unwrap_or_default();
-        let (losing, removed) = match going {
-            Going::None => (Vec::new(), Vec::new()),
-            Going::All => (Vec::new(), files.clone()),
-            Going::Rows(losing) => (losing, Vec::new()),
-        };
+        let (mut losing, mut removed, mut folding) = (Vec::new(), Vec::new(), None);
+        match going {
+            Going::None => {}
+            Going::All => removed.clone_from(&files),
+            Going::Rows(rows) => losing = rows,
+            Going::Fold(files) => folding = Some(files),
+        }
         change.removes.extend(removed.iter().map(DataFile::remove));
         let goes = |file: &DataFile| removed.iter().any(|gone| gone.path == file.path);
 
@@ -87,7 +91,7 @@ impl Apply<'_> {
             for file in files.iter().filter(|file| !goes(file)) {
                 if !rewritten.iter().any(|losing| losing.source.file.path == file.path) {
                     let source = Source::open(table, file.clone()).await?;
-                    rewritten.push(Losing { source, rows: Arc::default() });
+                    rewritten.push(Losing::nothing(source));
                 }
             }
         }
@@ -95,11 +99,10 @@ impl Apply<'_> {
             let touches = |losing: &Losing| losing.source.file.path == file.path;
             goes(file) || rewritten.iter().any(touches) || marked.iter().any(touches)
         };
-        let small: Vec<&DataFile> = files
-            .iter()
-            .filter(|file| file.size_bytes < SMALL_FILE_BYTES && !is_touched(file))
-            .collect();
-        let folded = if small.len() >= MAX_SMALL_FILES { small } else { Vec::new() };
+        let small = |file: &&DataFile| file.size_bytes < SMALL_FILE_BYTES && !is_touched(file);
+        let small: Vec<DataFile> = files.iter().filter(small).cloned().collect();
+        let folds = small.len() >= MAX_SMALL_FILES && folding.is_none();
+        let folded = if folds { small } else { Vec::new() };
 
         if let Some(table) = self.table {
             let rewrite = Rewrite {
@@ -117,13 +120,14 @@ impl Apply<'_> {
             self.mark(marked, &mut change).await?;
         }
 
-        let mut sources = Vec::with_capacity(folded.len());
+        let folding = folding.into_iter().flatten().map(|losing| losing.source);
+        let mut sources: Vec<Source> = folding.collect();
         if let Some(table) = self.table {
             for file in folded {
-                change.removes.push(file.remove());
-                sources.push(Source::open(table, file.clone()).await?);
+                sources.push(Source::open(table, file).await?);
             }
         }
+        change.removes.extend(sources.iter().map(|source| source.file.remove()));
         let num_folded: u64 =
             sources.iter().map(|source| source.num_rows() - source.deleted.len()).sum();
         metrics.num_target_rows_copied += num_folded;

@@ -39,8 +39,6 @@ use super::session::{self, Engine, Session, quoted};
 use super::settings::{MergeSettings, Mode, Rule};
 use super::staging::{SEQUENCE, StagedEntity, StagedTable, Staging};
 
-/// The root's property that names the run that is being merged.
-const MERGING: &str = "solder.merging";
 /// How often a merge looks again after another writer was first.
 const MAX_ATTEMPTS: usize = 24;
 
@@ -347,12 +345,11 @@ impl<'a> Merging<'a> {
             Some(table) => schema::columns(table)?,
             None => root.evolution.columns.clone(),
         };
+        let mut properties = self.properties(&root);
+        properties.push((schema::MERGING.to_owned(), words.to_string()));
         let change = Change {
             columns: Some(columns),
-            properties: vec![
-                (schema::ROOT.to_owned(), self.entity.name.clone()),
-                (MERGING.to_owned(), words.to_string()),
-            ],
+            properties,
             operation: Operation::Begin,
             origin: self.origin(),
             ..Change::default()
@@ -517,12 +514,9 @@ impl<'a> Merging<'a> {
         }
         let marked = self.marked(session, plan, root).await?;
         let coming = self.coming(session, plan, root, self.batch(done), &mut metrics).await?;
-        let mut properties = vec![(schema::ROOT.to_owned(), self.entity.name.clone())];
-        if ends {
-            // Without a value, the property goes.
-            properties.push((MERGING.to_owned(), String::new()));
-        }
-        let properties = if ends || root.table.is_none() { properties } else { Vec::new() };
+        // Without a value, the property goes.
+        let end = (schema::MERGING.to_owned(), String::new());
+        let properties = if ends { vec![end] } else { Vec::new() };
         self.apply(root, going, marked.chain(coming), metrics, root.report(), &properties).await
     }
 
@@ -620,9 +614,7 @@ impl<'a> Merging<'a> {
         if all_gone && let Some(table) = &target.table {
             metrics.num_target_rows_deleted = live_rows(table)?;
         }
-        if target.staged.is_some_and(|staged| staged.parent.is_some()) && target.table.is_none() {
-            change.properties.push((schema::ROOT.to_owned(), self.entity.name.clone()));
-        }
+        change.properties.extend(self.properties(target));
         change.properties.extend(properties.iter().cloned());
         if !change.properties.is_empty() && change.columns.is_none() {
             change.columns = Some(target.evolution.columns.clone());
@@ -645,6 +637,26 @@ impl<'a> Merging<'a> {
             }
             Outcome::Overtaken => Ok(None),
         }
+    }
+
+    /// What a table says of its place in the entity, where it does not say so yet.
+    fn properties(&self, target: &Target<'_>) -> Vec<(String, String)> {
+        let says = |table: &Table| table.property(schema::ROOT).is_some();
+        let Some(staged) = target.staged.filter(|_| !target.table.as_ref().is_some_and(says))
+        else {
+            return Vec::new();
+        };
+        let mut properties =
+            vec![(schema::ROOT, self.entity.name.clone()), (schema::PATH, staged.path.clone())];
+        match &staged.parent {
+            Some(parent) => properties.push((schema::PARENT, parent.clone())),
+            // Of rows that are appended, a key may stand many times.
+            None if self.matching.mode.needs_key() => {
+                properties.push((schema::KEY, json!(self.matching.key).to_string()));
+            }
+            None => {}
+        }
+        properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
 
     fn origin(&self) -> serde_json::Value {
@@ -800,7 +812,7 @@ fn marker(name: &str) -> Column {
 
 /// The run that a root's log says is being merged: staging area and run id.
 fn merging(root: &Table) -> Option<(String, String)> {
-    let words: serde_json::Value = serde_json::from_str(root.property(MERGING)?).ok()?;
+    let words: serde_json::Value = serde_json::from_str(root.property(schema::MERGING)?).ok()?;
     let word = |name: &str| words.get(name)?.as_str().map(str::to_owned);
     Some((word("staging")?, word("run")?))
 }

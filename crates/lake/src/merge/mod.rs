@@ -29,11 +29,14 @@ use crate::error::Error;
 use crate::lake::Lake;
 use crate::work::Workers;
 
+pub(crate) use align::Alignment;
+pub(crate) use apply::{Apply, Going, SMALL_FILE_BYTES};
 pub use report::{EntityReport, MergeReport, Metrics, TableReport};
+pub(crate) use rewrite::Losing;
+pub(crate) use session::{Engine, Session, Statement, quoted};
 pub use settings::{MergeSettings, Mode, ModeError, Rule};
 
 use entity::Merging;
-use session::Engine;
 use staging::Staging;
 
 /// Merges every committed run that waits, entity by entity.

@@ -44,6 +44,13 @@ pub struct Losing {
     pub rows: Arc<Vec<u64>>,
 }
 
+impl Losing {
+    /// A file that loses only what it has lost before.
+    pub fn nothing(source: Source) -> Losing {
+        Losing { source, rows: Arc::default() }
+    }
+}
+
 /// How a column of the new file comes from the old one.
 #[derive(Clone)]
 enum Origin {

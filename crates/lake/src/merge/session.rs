@@ -207,6 +207,11 @@ impl Session {
 }
 
 impl Statement {
+    /// A statement: what it is for, and its text with `{placeholders}`.
+    pub const fn new(about: &'static str, text: &'static str) -> Statement {
+        Statement(about, text)
+    }
+
     /// The text with its placeholders filled in.
     pub fn text(self, values: &[(&str, &str)]) -> String {
         let fill = |text: String, (name, value): &(&str, &str)| {

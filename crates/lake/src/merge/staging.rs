@@ -46,12 +46,12 @@ pub struct StagedEntity {
 pub struct StagedTable {
     /// Its name.
     pub name: String,
+    /// The JSON path of its rows.
+    pub path: String,
     /// The table above; `None` for the root.
     pub parent: Option<String>,
     /// The columns that come into the lake.
     pub columns: Vec<Column>,
-    /// The columns that lead to the root's row, each with the root's column.
-    pub links: Vec<(String, String)>,
     /// The committed files, in order.
     pub files: Vec<DataFile>,
 }
@@ -113,14 +113,9 @@ fn staged_entity(
     };
     let table = |table: &Table| StagedTable {
         name: table.name.clone(),
+        path: table.path.clone(),
         parent: table.parent.and_then(|at| layout.tables.get(at)).map(|above| above.name.clone()),
         columns: table.columns.iter().filter(|column| column.name != SEQUENCE).cloned().collect(),
-        links: keys
-            .join_root(table)
-            .into_iter()
-            .filter(|pair| pair.column != SEQUENCE)
-            .map(|pair| (pair.column, pair.references))
-            .collect(),
         files: entity.tables.get(&table.name).cloned().unwrap_or_default(),
     };
     Ok(StagedEntity {

@@ -1,0 +1,238 @@
+//! Whether the tables of an entity fit each other (M12): every length says how many child rows there are,
+//! every child row has its parent, every key stands once.
+//!
+//! The tables are read by deltalake's own provider, not by the reader that merges use.
+
+use datafusion::arrow::util::display::array_value_to_string;
+use serde::Serialize;
+use solder_landing::Mount;
+use solder_relationalize::relation::{Column, Role};
+
+use crate::delta::{Table, schema};
+use crate::error::Error;
+use crate::lake::Lake;
+use crate::merge::{Engine, Session, Statement, quoted};
+
+use super::delta_table;
+
+const LENGTHS: Statement = Statement::new(
+    "comparing lengths with child rows",
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql/check/lengths.sql")),
+);
+const ORPHANS: Statement = Statement::new(
+    "finding child rows without a parent",
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql/check/orphans.sql")),
+);
+const KEYS: Statement = Statement::new(
+    "finding keys that stand twice",
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql/check/keys.sql")),
+);
+
+/// What the checks came to.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CheckReport {
+    /// Checks made.
+    pub num_checks: usize,
+    /// Tables read.
+    pub num_tables: usize,
+    /// Those that do not hold.
+    pub findings: Vec<Finding>,
+}
+
+/// A check that does not hold.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// `length`, `reference`, `key`, `unfinished`.
+    pub check: &'static str,
+    /// The table.
+    pub table: String,
+    /// Rows that are wrong.
+    pub num_rows: usize,
+    /// In words, with the first of those rows.
+    pub text: String,
+}
+
+/// Checks the entities of some root tables, or of all.
+///
+/// # Errors
+///
+/// There is no such table, or a table cannot be read. What does not hold is in the report.
+pub async fn check(
+    lake: &Lake,
+    wanted: &[String],
+    memory_bytes: usize,
+    threads: usize,
+) -> Result<CheckReport, Error> {
+    let engine = Engine::new(memory_bytes, threads, &[lake.mount() as &Mount])?;
+    let mut tables = Vec::new();
+    for name in lake.table_names().await? {
+        tables.push(lake.existing(&name).await?);
+    }
+    for name in wanted {
+        lake.existing(name).await?;
+    }
+    let is_wanted = |root: &str| wanted.is_empty() || wanted.iter().any(|name| name == root);
+    let mut report = CheckReport::default();
+    for root in tables.iter().filter(|table| table.property(schema::ROOT) == Some(table.name())) {
+        if !is_wanted(root.name()) {
+            continue;
+        }
+        report.num_tables += 1;
+        check_root(&engine, root, &mut report).await?;
+        let of_root = |table: &&Table| {
+            table.property(schema::ROOT) == Some(root.name()) && table.name() != root.name()
+        };
+        for child in tables.iter().filter(of_root) {
+            report.num_tables += 1;
+            let above = child.property(schema::PARENT).unwrap_or(root.name());
+            if let Some(parent) = tables.iter().find(|table| table.name() == above) {
+                check_child(&engine, root, parent, child, &mut report).await?;
+            }
+        }
+    }
+    Ok(report)
+}
+
+async fn check_root(engine: &Engine, root: &Table, report: &mut CheckReport) -> Result<(), Error> {
+    report.num_checks += 1;
+    if root.property(schema::MERGING).is_some() {
+        report.findings.push(Finding {
+            check: "unfinished",
+            table: root.name().to_owned(),
+            num_rows: 0,
+            text: "a merge has begun and not ended: run it again".to_owned(),
+        });
+    }
+    let key = root_key(root);
+    if key.is_empty() {
+        return Ok(());
+    }
+    report.num_checks += 1;
+    let session = engine.session(root.name());
+    add(&session, "parent", root).await?;
+    let names: Vec<String> = key.iter().map(|column| quoted(column)).collect();
+    let found = session.collect(KEYS, &[("key", &names.join(", "))]).await?;
+    if let Some((num_rows, example)) = first(&found.1, &key) {
+        report.findings.push(Finding {
+            check: "key",
+            table: root.name().to_owned(),
+            num_rows,
+            text: format!("{num_rows} keys stand in more than one row, the first: {example}"),
+        });
+    }
+    Ok(())
+}
+
+async fn check_child(
+    engine: &Engine,
+    root: &Table,
+    parent: &Table,
+    child: &Table,
+    report: &mut CheckReport,
+) -> Result<(), Error> {
+    let (above, below) = (schema::columns(parent)?, schema::columns(child)?);
+    let pairs = joins(root, &above, &below);
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    let session = engine.session(child.name());
+    add(&session, "parent", parent).await?;
+    add(&session, "child", child).await?;
+    let list = |columns: &mut dyn Iterator<Item = String>| columns.collect::<Vec<_>>().join(", ");
+    let key = list(&mut pairs.iter().map(|(up, _)| format!("parent.{}", quoted(up))));
+    let child_key = list(&mut pairs.iter().map(|(_, down)| quoted(down)));
+    let same: Vec<String> = pairs
+        .iter()
+        .map(|(up, down)| format!("parent.{} = child.{}", quoted(up), quoted(down)))
+        .collect();
+    let same = same.join(" AND ");
+    let names: Vec<String> = pairs.iter().map(|(up, _)| up.clone()).collect();
+
+    report.num_checks += 1;
+    let values = [("child_key", child_key.as_str()), ("same", same.as_str())];
+    let orphans = session.collect(ORPHANS, &values).await?;
+    if let Some((num_rows, example)) = first(&orphans.1, &names) {
+        report.findings.push(Finding {
+            check: "reference",
+            table: child.name().to_owned(),
+            num_rows,
+            text: format!(
+                "{num_rows} rows have no parent in `{}`, the first: {example}",
+                parent.name()
+            ),
+        });
+    }
+    let path = child.property(schema::PATH).unwrap_or_default();
+    let is_length = |column: &&Column| {
+        matches!(column.role, Role::ArrayLength | Role::MapLength)
+            && [format!("{}[*]", column.path), format!("{}.*", column.path)]
+                .contains(&path.to_owned())
+    };
+    if let Some(length) = above.iter().find(is_length) {
+        report.num_checks += 1;
+        let length_name = quoted(&length.name);
+        let values = [
+            ("key", key.as_str()),
+            ("child_key", child_key.as_str()),
+            ("same", same.as_str()),
+            ("length", length_name.as_str()),
+        ];
+        let wrong = session.collect(LENGTHS, &values).await?;
+        let names = [names, vec!["length".to_owned(), "child rows".to_owned()]].concat();
+        if let Some((num_rows, example)) = first(&wrong.1, &names) {
+            report.findings.push(Finding {
+                check: "length",
+                table: parent.name().to_owned(),
+                num_rows,
+                text: format!(
+                    "`{}` of {num_rows} rows is not the number of rows in `{}`, the first: {example}",
+                    length.name,
+                    child.name()
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The columns of the parent's row and of its child rows that are equal.
+fn joins(root: &Table, above: &[Column], below: &[Column]) -> Vec<(String, String)> {
+    let key = root_key(root);
+    let is_root =
+        above.iter().all(|column| !matches!(column.role, Role::RootRowId | Role::RootKey(_)));
+    let pair = |column: &Column| {
+        let up = match column.role {
+            Role::RootRowId if is_root => {
+                above.iter().find(|up| up.role == Role::RowId).map(|up| up.name.clone())
+            }
+            Role::RootKey(part) if is_root => key.get(part).cloned(),
+            Role::RootRowId | Role::RootKey(_) | Role::Index(_) | Role::Key(_) => {
+                above.iter().find(|up| up.role == column.role).map(|up| up.name.clone())
+            }
+            _ => None,
+        };
+        Some((up?, column.name.clone()))
+    };
+    below.iter().filter_map(pair).collect()
+}
+
+fn root_key(root: &Table) -> Vec<String> {
+    root.property(schema::KEY).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+async fn add(session: &Session, name: &str, table: &Table) -> Result<(), Error> {
+    let provider = delta_table(table).await?.table_provider().await;
+    let provider = provider.map_err(|source| session.failed("opening it", source))?;
+    session.add_table(name, provider)
+}
+
+/// How many rows there are, and the first in words.
+fn first(batches: &[arrow_array::RecordBatch], names: &[String]) -> Option<(usize, String)> {
+    let num_rows = batches.iter().map(arrow_array::RecordBatch::num_rows).sum();
+    let batch = batches.iter().find(|batch| batch.num_rows() > 0)?;
+    let text = |(name, column): (&String, &arrow_array::ArrayRef)| {
+        format!("{name} = {}", array_value_to_string(column, 0).unwrap_or_default())
+    };
+    let texts: Vec<String> = names.iter().zip(batch.columns()).map(text).collect();
+    Some((num_rows, texts.join(", ")))
+}

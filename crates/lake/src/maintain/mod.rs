@@ -1,0 +1,56 @@
+//! The tables of a lake, looked at and kept in order (M12).
+//!
+//! ```text
+//!   history ──▶ what was committed          optimize ──▶ small files and deletion vectors folded in
+//!   restore ──▶ an earlier state again      vacuum   ──▶ files that no kept version needs, gone
+//!   check   ──▶ lengths, references and keys, proven by SQL over the tables as deltalake reads them
+//! ```
+
+mod check;
+mod history;
+mod optimize;
+mod restore;
+mod vacuum;
+
+pub use check::{CheckReport, Finding, check};
+pub use history::{HistoryEntry, history};
+pub use optimize::{OptimizeReport, optimize};
+pub use restore::{RestoreReport, RestoreTo, restore};
+pub use vacuum::{MIN_RETENTION_HOURS, VacuumReport, vacuum};
+
+use deltalake_core::DeltaTable;
+
+use crate::delta::Table;
+use crate::error::Error;
+use crate::lake::Lake;
+
+/// The tables asked for, which must be there; all of the lake when none is.
+async fn tables(lake: &Lake, wanted: &[String]) -> Result<Vec<Table>, Error> {
+    let names = match wanted.is_empty() {
+        true => lake.table_names().await?,
+        false => wanted.to_vec(),
+    };
+    let mut tables = Vec::with_capacity(names.len());
+    for name in names {
+        tables.push(lake.existing(&name).await?);
+    }
+    Ok(tables)
+}
+
+/// The table as deltalake's own operations take it.
+async fn delta_table(table: &Table) -> Result<DeltaTable, Error> {
+    let mut delta = DeltaTable::new(table.log.clone());
+    delta.load_version(table.version()).await.map_err(failed("reading", table))?;
+    Ok(delta)
+}
+
+fn failed<'t>(
+    action: &'static str,
+    table: &'t Table,
+) -> impl Fn(deltalake_core::DeltaTableError) -> Error + 't {
+    move |source| Error::Delta {
+        action,
+        table: table.folder.address.clone(),
+        source: Box::new(source),
+    }
+}
