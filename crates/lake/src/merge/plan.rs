@@ -221,7 +221,7 @@ impl Matching {
         parts.fold("false".to_owned(), |rest, (at, column)| {
             let (target, newest) = (there(column), format!("newest.order_{}", at + 1));
             format!(
-                "coalesce({target} > {newest}, {target} IS NOT NULL AND {newest} IS NULL) OR ({target} IS NOT DISTINCT FROM {newest} AND ({rest}))"
+                "coalesce({target} > {newest}, ({target} IS NOT NULL) AND ({newest} IS NULL)) OR (({target} IS NOT DISTINCT FROM {newest}) AND ({rest}))"
             )
         })
     }

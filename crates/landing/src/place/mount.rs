@@ -29,19 +29,21 @@ impl Mount {
 }
 
 impl Place {
-    /// The store behind this place. A folder on disk is made absolute, and created if it is not there.
+    /// The store behind this place. A folder on disk is made absolute, and need not be there yet.
     ///
     /// # Errors
     ///
-    /// The client cannot be made from the environment, or the folder cannot be created.
+    /// The client cannot be made from the environment.
     pub fn mount(&self) -> Result<Mount, PlaceError> {
         match &self.backend {
             Backend::Disk(folder) => {
                 let failed = |source| {
-                    PlaceError::disk(Action::Writing, folder.display().to_string(), source)
+                    PlaceError::disk(Action::Reading, folder.display().to_string(), source)
                 };
-                std::fs::create_dir_all(folder).map_err(failed)?;
-                let folder = folder.canonicalize().map_err(failed)?;
+                let folder = folder
+                    .canonicalize()
+                    .or_else(|_| std::path::absolute(folder))
+                    .map_err(failed)?;
                 let path = StorePath::from_absolute_path(&folder)
                     .map_err(|_| self.invalid_key(&folder.display().to_string()))?;
                 let store = Arc::new(LocalFileSystem::new());
