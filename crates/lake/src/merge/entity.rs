@@ -26,7 +26,7 @@ use solder_relationalize::shape::ColumnType;
 
 use crate::delta::{Change, Evolution, Operation, Outcome, Table, commit, schema};
 use crate::error::Error;
-use crate::files::Rows;
+use crate::files::{Encoder, Rows, write_file};
 use crate::lake::{Lake, TableFolder};
 use crate::work::Workers;
 
@@ -324,6 +324,7 @@ impl<'a> Merging<'a> {
         if self.matching.key.is_empty() || self.matching.mode == Mode::Append {
             return Ok(Plan { fates: None, scan: None });
         }
+        self.set_keyless_aside(session, report).await?;
         let newest = self.matching.newest(session).await?;
         let met = match self.matching.mode {
             Mode::Overwrite => None,
@@ -331,10 +332,49 @@ impl<'a> Merging<'a> {
         };
         let (fates, scan) =
             self.matching.fates(session, &newest, met, self.workers.threads()).await?;
-        report.num_records_superseded = report.num_records.saturating_sub(newest.num_records);
+        report.num_records_superseded = report
+            .num_records
+            .saturating_sub(newest.num_records + report.num_records_quarantined);
         report.num_records_late = fates.count("late");
         report.num_deletes_absent = fates.count("absent");
         Ok(Plan { fates: Some(fates), scan })
+    }
+
+    /// Keeps the staged rows without their key in the lake's `_quarantine/` (M3). Of a key that
+    /// relationalize was told, there are none: it has set them aside itself.
+    async fn set_keyless_aside(
+        &self,
+        session: &Session,
+        report: &mut EntityReport,
+    ) -> Result<(), Error> {
+        if self.matching.key == self.entity.key {
+            return Ok(());
+        }
+        let values = [("has_key", self.matching.has_key())];
+        let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let rows = session.stream(session::KEYLESS, &values).await?;
+        let about = self.entity.name.clone();
+        let rows = rows.map_err(move |source| Error::Statement {
+            doing: format!("table `{about}`: {}", session::KEYLESS.about()),
+            source: Box::new(source),
+        });
+        if self.settings.dry_run {
+            let batches = rows.map_ok(|batch| batch.num_rows() as u64);
+            report.num_records_quarantined =
+                batches.try_fold(0, |sum, rows| async move { Ok(sum + rows) }).await?;
+            return Ok(());
+        }
+        let encoder = Encoder::new(staged_schema(self.root))
+            .map_err(|error| Error::Internal(Box::new(error)))?;
+        let folder = self.lake.folder(&format!("_quarantine/{}", self.entity.name))?;
+        // The same merge again writes the same file again.
+        let name = format!("{}-{}.parquet", self.staging.id, self.entity.sequence);
+        report.num_records_quarantined =
+            write_file(&folder, &name, &encoder, self.workers, rows).await?;
+        if report.num_records_quarantined > 0 {
+            report.quarantine = Some(folder.place.address(&name));
+        }
+        Ok(())
     }
 
     /// Says in the root's log that the run is being merged; `None` when another was first.

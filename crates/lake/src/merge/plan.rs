@@ -69,7 +69,8 @@ impl Matching {
             .concat()
     }
 
-    fn has_key(&self) -> String {
+    /// Whether a staged row has all parts of its key, as SQL.
+    pub fn has_key(&self) -> String {
         let parts = self.key.iter().map(|column| format!("{} IS NOT NULL", quoted(column)));
         parts.collect::<Vec<_>>().join(" AND ")
     }
@@ -113,11 +114,6 @@ impl Matching {
         let num_records = batches.iter().map(|batch| batch.num_rows() as u64).sum();
         session.add_batches("newest", Arc::clone(&schema), batches.clone())?;
         Ok(Newest { num_records, schema, batches })
-    }
-
-    /// The staged rows without a key, as a statement's values.
-    pub fn keyless(&self) -> String {
-        self.has_key()
     }
 
     /// Finds the rows of the target that the newest records meet.
