@@ -296,6 +296,16 @@ fn values(schema: &SchemaRef, batches: &[RecordBatch], column: &str) -> KeyValue
     }
 }
 
+/// A row of the target by file and number, and the record that meets it.
+pub struct Met {
+    /// The file, by its number in the scan.
+    pub file: u32,
+    /// The row, by its number in the file.
+    pub row: i64,
+    /// The record, by its number in the staging area; 0 where the statement does not say.
+    pub record: i64,
+}
+
 /// The rows that a statement names by file and number.
 ///
 /// # Errors
@@ -305,13 +315,18 @@ pub async fn places(
     session: &Session,
     statement: session::Statement,
     parts: &[(&str, &str)],
-) -> Result<Vec<(u32, i64)>, Error> {
+) -> Result<Vec<Met>, Error> {
     let (_, batches) = session.collect(statement, parts).await?;
     let mut places = Vec::new();
     for batch in &batches {
         let files = batch.column(0).as_primitive::<UInt32Type>();
         let rows = batch.column(1).as_primitive::<Int64Type>();
-        places.extend(files.values().iter().copied().zip(rows.values().iter().copied()));
+        let records = batch.columns().get(2).map(|records| records.as_primitive::<Int64Type>());
+        places.extend((0..batch.num_rows()).map(|at| Met {
+            file: files.value(at),
+            row: rows.value(at),
+            record: records.map_or(0, |records| records.value(at)),
+        }));
     }
     Ok(places)
 }
