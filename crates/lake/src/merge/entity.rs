@@ -698,8 +698,12 @@ impl<'a> Merging<'a> {
             while let Some(batch) = coming.try_next().await? {
                 num_coming += batch.num_rows() as u64;
             }
-            metrics.num_target_rows_inserted =
-                num_coming - metrics.num_target_rows_updated.min(num_coming);
+            // Rows that are marked do not come: they are updated all the same.
+            let num_replacing = match &plan.fates {
+                Some(fates) if is_root => fates.count("update"),
+                _ => 0,
+            };
+            metrics.num_target_rows_inserted = num_coming - num_replacing.min(num_coming);
             if (matches!(going, Going::All) || self.matching.mode == Mode::Overwrite)
                 && let Some(table) = &target.table
             {
