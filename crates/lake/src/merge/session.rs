@@ -177,7 +177,10 @@ impl Session {
     ) -> Result<(SchemaRef, Vec<RecordBatch>), Error> {
         let failed = |source| self.failed(statement.0, source);
         let rows = self.context.sql(&statement.text(values)).await.map_err(failed)?;
-        let schema = Arc::new(Schema::new(rows.schema().as_arrow().fields().clone()));
+        // What the plan knows never to be null, a batch of it may still declare as nullable.
+        let fields = rows.schema().as_arrow().fields().iter();
+        let fields = fields.map(|field| field.as_ref().clone().with_nullable(true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let batches = rows.collect().await.map_err(failed)?;
         Ok((schema, batches))
     }
