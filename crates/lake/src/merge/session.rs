@@ -200,6 +200,19 @@ impl Session {
         rows.execute_stream().await.map_err(failed)
     }
 
+    /// Checks an expression of the user over the staged rows, so that what is wrong with it is said of the
+    /// option and not of a statement that the user has never seen.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be understood, or names what is not there.
+    pub async fn check(&self, option: &'static str, text: &str, sql: &str) -> Result<(), Error> {
+        let failed =
+            |source| Error::Expression { option, text: text.to_owned(), source: Box::new(source) };
+        let rows = self.context.sql(&format!("SELECT {sql} FROM staged")).await.map_err(failed)?;
+        rows.into_optimized_plan().map(drop).map_err(failed)
+    }
+
     /// An error of a statement.
     pub fn failed(&self, doing: &str, source: DataFusionError) -> Error {
         Error::Statement {
