@@ -416,7 +416,11 @@ impl<'a> Merging<'a> {
             return Ok((Going::All, metrics));
         }
         // A merge that was broken off may have brought rows below records that the root does not have yet.
-        let gone = if is_resumed { "'update', 'delete', 'insert'" } else { "'update', 'delete'" };
+        // Some of those a run since then deletes, and to the root they are as good as never seen.
+        let gone = match is_resumed {
+            true => "'update', 'delete', 'insert', 'absent'",
+            false => "'update', 'delete'",
+        };
         let links = links(&child.evolution.columns, &self.entity.identity());
         if links.is_empty() || (!is_resumed && fates.count("update") + fates.count("delete") == 0) {
             return Ok((Going::None, metrics));
