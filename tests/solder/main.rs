@@ -14,6 +14,7 @@ mod bookmarks;
 mod drift;
 mod framing;
 mod glue;
+mod merge;
 mod names;
 mod nest;
 mod round_trip;

@@ -20,7 +20,7 @@ use solder_relationalize::{Crew, Error, Io, Pool, Settings, Stop, nest, relation
 use tempfile::TempDir;
 
 /// The threads of all tests.
-static CREW: LazyLock<Crew> = LazyLock::new(|| Crew {
+pub static CREW: LazyLock<Crew> = LazyLock::new(|| Crew {
     io: Arc::new(Io::start().unwrap()),
     pool: Arc::new(Pool::start(2).unwrap()),
     progress: Arc::new(NoProgress),

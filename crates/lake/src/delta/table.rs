@@ -41,7 +41,8 @@ pub struct DataFile {
 }
 
 impl Table {
-    /// The table in a folder, at a version or the latest; `None` when the folder is empty.
+    /// The table in a folder, at a version or the latest; `None` when the folder is empty, or has only what
+    /// a merge wrote that was broken off before the first commit.
     ///
     /// # Errors
     ///
@@ -52,7 +53,7 @@ impl Table {
     ) -> Result<Option<Table>, Error> {
         let log = folder.log();
         if !has_any(&folder, &folder.path.clone().join("_delta_log")).await? {
-            return match has_any(&folder, &folder.path).await? {
+            return match has_others(&folder).await? {
                 true => Err(Error::NotDelta { address: folder.address }),
                 false => Ok(None),
             };
@@ -180,4 +181,21 @@ async fn has_any(folder: &TableFolder, path: &StorePath) -> Result<bool, Error> 
     let first = folder.store.list(Some(path)).try_next().await;
     let failed = |source| Error::Fetch { file: folder.address.clone(), source: Box::new(source) };
     Ok(first.map_err(failed)?.is_some())
+}
+
+/// Whether a folder has files that no merge wrote.
+async fn has_others(folder: &TableFolder) -> Result<bool, Error> {
+    let is_own = |path: &StorePath| {
+        let name = path.filename().and_then(|name| name.strip_prefix("part-"));
+        let id = name.and_then(|name| name.strip_suffix(".parquet"));
+        id.is_some_and(|id| uuid::Uuid::try_parse(id).is_ok())
+    };
+    let failed = |source| Error::Fetch { file: folder.address.clone(), source: Box::new(source) };
+    let mut files = folder.store.list(Some(&folder.path));
+    while let Some(file) = files.try_next().await.map_err(failed)? {
+        if !is_own(&file.location) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -461,7 +461,11 @@ impl<'a> Merging<'a> {
             return Ok((Going::All, metrics));
         }
         // A merge that was broken off may have brought rows below records that the root does not have yet.
-        let gone = if is_resumed { "'update', 'delete', 'insert'" } else { "'update', 'delete'" };
+        // Some of those a run since then deletes, and to the root they are as good as never seen.
+        let gone = match is_resumed {
+            true => "'update', 'delete', 'insert', 'absent'",
+            false => "'update', 'delete'",
+        };
         let links = links(&child.evolution.columns, &self.entity.identity());
         if links.is_empty() || (!is_resumed && fates.count("update") + fates.count("delete") == 0) {
             return Ok((Going::None, metrics));
@@ -826,8 +830,12 @@ impl<'a> Merging<'a> {
             while let Some(batch) = coming.try_next().await? {
                 num_coming += batch.num_rows() as u64;
             }
-            metrics.num_target_rows_inserted =
-                num_coming - metrics.num_target_rows_updated.min(num_coming);
+            // Rows that are marked do not come: they are updated all the same.
+            let num_replacing = match &plan.fates {
+                Some(fates) if is_root => fates.count("update"),
+                _ => 0,
+            };
+            metrics.num_target_rows_inserted = num_coming - num_replacing.min(num_coming);
             if (matches!(going, Going::All) || self.matching.mode == Mode::Overwrite)
                 && let Some(table) = &target.table
             {

@@ -89,6 +89,9 @@ impl Matching {
     ///
     /// The statement fails.
     pub async fn newest(&self, session: &Session) -> Result<Newest, Error> {
+        if let Some(condition) = &self.delete_when {
+            session.check("--delete-when", condition, &self.is_deleted()).await?;
+        }
         let aliases = self.aliases();
         let names: Vec<&str> = aliases.iter().map(|(_, alias)| alias.as_str()).collect();
         let values = aliases.iter().map(|(column, alias)| format!("{} AS {alias}", quoted(column)));

@@ -177,7 +177,10 @@ impl Session {
     ) -> Result<(SchemaRef, Vec<RecordBatch>), Error> {
         let failed = |source| self.failed(statement.0, source);
         let rows = self.context.sql(&statement.text(values)).await.map_err(failed)?;
-        let schema = Arc::new(Schema::new(rows.schema().as_arrow().fields().clone()));
+        // What the plan knows never to be null, a batch of it may still declare as nullable.
+        let fields = rows.schema().as_arrow().fields().iter();
+        let fields = fields.map(|field| field.as_ref().clone().with_nullable(true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let batches = rows.collect().await.map_err(failed)?;
         Ok((schema, batches))
     }
@@ -195,6 +198,19 @@ impl Session {
         let failed = |source| self.failed(statement.0, source);
         let rows = self.context.sql(&statement.text(values)).await.map_err(failed)?;
         rows.execute_stream().await.map_err(failed)
+    }
+
+    /// Checks an expression of the user over the staged rows, so that what is wrong with it is said of the
+    /// option and not of a statement that the user has never seen.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be understood, or names what is not there.
+    pub async fn check(&self, option: &'static str, text: &str, sql: &str) -> Result<(), Error> {
+        let failed =
+            |source| Error::Expression { option, text: text.to_owned(), source: Box::new(source) };
+        let rows = self.context.sql(&format!("SELECT {sql} FROM staged")).await.map_err(failed)?;
+        rows.into_optimized_plan().map(drop).map_err(failed)
     }
 
     /// An error of a statement.

@@ -1,0 +1,11 @@
+//! Staged runs into Delta tables, by the rules M1 to M12 of `docs/rules.md`: through the library, and read
+//! back by deltalake, which shares no code with the merge's own reader.
+
+mod children;
+mod commits;
+mod deletes;
+mod errors;
+mod feed;
+mod lab;
+mod modes;
+mod schema;
