@@ -173,7 +173,8 @@ impl Lake {
         if !is_safe {
             return Err(Error::UnsafeStore { lake: self.place.to_string() });
         }
-        self.place.create(SEEN, r#"{"put_if_absent": true}"#.into()).await?;
+        // Whoever was first has seen the same.
+        self.place.create(SEEN, r#"{"put_if_absent": true}"#.into()).await.map(drop)?;
         Ok(())
     }
 }

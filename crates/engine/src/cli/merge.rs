@@ -92,7 +92,9 @@ impl Merge {
     /// An option cannot be understood.
     pub(crate) fn settings(&self) -> Result<MergeSettings, Error> {
         let (section, job_rules) = self.job_section()?;
-        let missing = |option: &str| Error::Usage(format!("{option} is said neither by an option nor by the job file"));
+        let missing = |option: &str| {
+            Error::Usage(format!("{option} is said neither by an option nor by the job file"))
+        };
         let staging = self.staging.as_ref().or(section.staging.as_ref());
         let into = self.into.as_ref().or(section.into.as_ref());
         let mut settings = MergeSettings::new(

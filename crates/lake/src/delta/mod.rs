@@ -16,6 +16,6 @@ mod table;
 
 pub use commit::{Change, Operation, Outcome, commit, protocol};
 pub use schema::{Evolution, Widening};
+pub use statistics::Range;
 pub(crate) use statistics::describe;
-pub use statistics::{Range, Statistics};
 pub use table::{DataFile, Table};

@@ -1,25 +1,34 @@
 //! Columns to Parquet column chunks, each by itself.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
-use arrow_schema::SchemaRef;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::{DataType, SchemaRef};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
 };
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, Type, ZstdLevel};
 use parquet::errors::Result;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::SchemaDescriptor;
+
+/// Values looked at to see whether they repeat.
+const SAMPLE_ROWS: usize = 4096;
 
 /// Encodes columns of a table.
 pub struct Encoder {
     schema: SchemaRef,
     parquet: SchemaDescriptor,
     properties: WriterPropertiesPtr,
-    factory: ArrowRowGroupWriterFactory,
+    /// For values that repeat.
+    dictionary: ArrowRowGroupWriterFactory,
+    /// For values that do not: an attempt at a dictionary would cost more than all else.
+    direct: ArrowRowGroupWriterFactory,
 }
 
 /// A top-level column of a row group, encoded: a chunk for each of its leaves.
@@ -32,27 +41,41 @@ impl Encoder {
     ///
     /// The schema has a type that Parquet has not.
     pub fn new(schema: SchemaRef) -> Result<Arc<Encoder>> {
-        let properties = Arc::new(
+        let parquet = ArrowSchemaConverter::new().convert(&schema)?;
+        let properties = || {
             WriterProperties::builder()
                 .set_compression(Compression::ZSTD(ZstdLevel::default()))
                 .set_statistics_enabled(EnabledStatistics::Chunk)
                 .set_offset_index_disabled(true)
                 .set_created_by(concat!("solder ", env!("CARGO_PKG_VERSION")).to_owned())
-                .build(),
-        );
-        let parquet = ArrowSchemaConverter::new().convert(&schema)?;
-        let root = parquet.root_schema_ptr();
-        let writer = SerializedFileWriter::new(Vec::new(), root, Arc::clone(&properties))?;
-        let factory = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema));
-        Ok(Arc::new(Encoder { schema, parquet, properties, factory }))
+        };
+        let mut direct = properties().set_dictionary_enabled(false);
+        for column in parquet.columns() {
+            if matches!(column.physical_type(), Type::INT32 | Type::INT64) {
+                let path = column.path().clone();
+                direct = direct.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+            }
+        }
+        let factory = |properties: &WriterPropertiesPtr| {
+            let root = parquet.root_schema_ptr();
+            let writer = SerializedFileWriter::new(Vec::new(), root, Arc::clone(properties))?;
+            Ok::<_, parquet::errors::ParquetError>(ArrowRowGroupWriterFactory::new(
+                &writer,
+                Arc::clone(&schema),
+            ))
+        };
+        let properties = Arc::new(properties().build());
+        let dictionary = factory(&properties)?;
+        let direct = factory(&Arc::new(direct.build()))?;
+        Ok(Arc::new(Encoder { schema, parquet, properties, dictionary, direct }))
     }
 
-    /// The schema.
-    pub fn schema(&self) -> &SchemaRef {
-        &self.schema
+    /// How many top-level columns there are.
+    pub fn num_columns(&self) -> usize {
+        self.schema.fields().len()
     }
 
-    /// The same as Parquet has it.
+    /// The schema as Parquet has it.
     pub fn parquet(&self) -> &SchemaDescriptor {
         &self.parquet
     }
@@ -61,33 +84,20 @@ impl Encoder {
         &self.properties
     }
 
-    /// Writers for the columns of one row group, the leaves of each top-level column together.
-    ///
-    /// # Errors
-    ///
-    /// The schema has a type that Parquet has not.
-    pub fn column_writers(&self) -> Result<Vec<Vec<ArrowColumnWriter>>> {
-        let mut columns: Vec<Vec<ArrowColumnWriter>> =
-            self.schema.fields().iter().map(|_| Vec::new()).collect();
-        for (leaf, writer) in self.factory.create_column_writers(0)?.into_iter().enumerate() {
-            if let Some(column) = columns.get_mut(self.parquet.get_column_root_idx(leaf)) {
-                column.push(writer);
-            }
-        }
-        Ok(columns)
-    }
-
     /// Encodes the values of the top-level column at `position`.
     ///
     /// # Errors
     ///
     /// The values do not fit the column.
-    pub fn encode(
-        &self,
-        position: usize,
-        mut writers: Vec<ArrowColumnWriter>,
-        arrays: &[ArrayRef],
-    ) -> Result<EncodedColumn> {
+    pub fn encode(&self, position: usize, arrays: &[ArrayRef]) -> Result<EncodedColumn> {
+        let factory = match arrays.first().is_some_and(|array| repeats(array)) {
+            true => &self.dictionary,
+            false => &self.direct,
+        };
+        let is_own = |leaf: &usize| self.parquet.get_column_root_idx(*leaf) == position;
+        let all = factory.create_column_writers(0)?.into_iter().enumerate();
+        let mut writers: Vec<ArrowColumnWriter> =
+            all.filter(|(leaf, _)| is_own(leaf)).map(|(_, writer)| writer).collect();
         for array in arrays {
             let leaves = compute_leaves(self.schema.field(position), array)?;
             for (writer, leaf) in writers.iter_mut().zip(&leaves) {
@@ -96,4 +106,29 @@ impl Encoder {
         }
         writers.into_iter().map(ArrowColumnWriter::close).collect()
     }
+}
+
+/// Whether values repeat, as far as the first ones show.
+fn repeats(array: &ArrayRef) -> bool {
+    let sample = array.slice(0, array.len().min(SAMPLE_ROWS));
+    let num_values = sample.len() - sample.null_count();
+    let num_distinct = match sample.data_type() {
+        DataType::Int32 => distinct(sample.as_primitive::<Int32Type>().iter().flatten()),
+        DataType::Int64 => distinct(sample.as_primitive::<Int64Type>().iter().flatten()),
+        DataType::Date32 => distinct(sample.as_primitive::<Date32Type>().iter().flatten()),
+        DataType::Timestamp(..) => {
+            distinct(sample.as_primitive::<TimestampMicrosecondType>().iter().flatten())
+        }
+        DataType::Float64 => {
+            let values = sample.as_primitive::<Float64Type>().iter().flatten();
+            distinct(values.map(f64::to_bits))
+        }
+        DataType::Utf8 => distinct(sample.as_string::<i32>().iter().flatten()),
+        _ => return true,
+    };
+    num_distinct * 2 <= num_values
+}
+
+fn distinct<T: std::hash::Hash + Eq>(values: impl Iterator<Item = T>) -> usize {
+    values.collect::<HashSet<T>>().len()
 }

@@ -137,7 +137,8 @@ impl NewFile {
             source,
         })?;
         self.upload.put(self.buffer.take()).await?;
-        let size_bytes = self.upload.complete().await?;
+        // Delta's own writers do not wait for the disk, and neither does the commit.
+        let size_bytes = self.upload.complete_unsynced().await?;
         Ok(add(self.name, size_bytes, &metadata))
     }
 }
@@ -186,6 +187,9 @@ fn add(path: String, size_bytes: u64, metadata: &ParquetMetaData) -> Add {
 /// Rows for new files, batch by batch, with the columns of the table.
 pub trait Rows: Stream<Item = Result<RecordBatch, Error>> + Send {}
 impl<S: Stream<Item = Result<RecordBatch, Error>> + Send> Rows for S {}
+
+/// The same, of some kind.
+pub type BoxedRows = std::pin::Pin<Box<dyn Rows>>;
 
 /// Writes rows to as many new files as they fill; no file without rows. The next row group is encoded
 /// while the last one is written.
@@ -299,12 +303,11 @@ async fn encode_group(
     let num_rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
     let failed =
         |source| Error::File { action: "encoding", file: "a row group".to_owned(), source };
-    let writers = encoder.column_writers().map_err(failed)?;
-    let columns = writers.into_iter().enumerate().map(|(position, writers)| {
+    let columns = (0..encoder.num_columns()).map(|position| {
         let encoder = Arc::clone(encoder);
         let arrays: Vec<ArrayRef> =
             batches.iter().map(|batch| Arc::clone(batch.column(position))).collect();
-        workers.run(move || encoder.encode(position, writers, &arrays).map_err(failed))
+        workers.run(move || encoder.encode(position, &arrays).map_err(failed))
     });
     let columns = futures::future::try_join_all(columns).await?;
     Ok(RowGroup { num_rows, columns: columns.into_iter().map(Piece::Encoded).collect() })

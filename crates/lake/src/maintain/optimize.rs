@@ -86,7 +86,7 @@ async fn compact(
             workers,
             deletion_vectors: table.has_deletion_vectors(),
         };
-        let (mut change, _) = apply.stage(Going::Fold(losing), futures::stream::empty()).await?;
+        let (mut change, _) = apply.stage(Going::Fold(losing), Vec::new()).await?;
         // No row comes or goes, which readers of changes and other writers may rely on.
         change.adds.iter_mut().for_each(|add| add.data_change = false);
         change.removes.iter_mut().for_each(|remove| remove.data_change = false);

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::delta::{Change, DataFile, Evolution, Operation, Table, deletion_vector, protocol};
 use crate::error::Error;
-use crate::files::{Encoder, FILE_BYTES, Rows, Source, write_rows};
+use crate::files::{BoxedRows, Encoder, FILE_BYTES, Rows, Source, write_rows};
 use crate::lake::TableFolder;
 use crate::work::Workers;
 
@@ -63,12 +63,17 @@ pub enum Going {
 }
 
 impl Apply<'_> {
-    /// Writes the files of the change. Nothing of it counts before it is committed.
+    /// Writes the files of the change, those of every part of what comes by themselves. Nothing of it
+    /// counts before it is committed.
     ///
     /// # Errors
     ///
     /// A file cannot be read or written.
-    pub async fn stage(&self, going: Going, coming: impl Rows) -> Result<(Change, Metrics), Error> {
+    pub async fn stage(
+        &self,
+        going: Going,
+        coming: Vec<BoxedRows>,
+    ) -> Result<(Change, Metrics), Error> {
         let encoder = Encoder::new(Arc::clone(self.alignment.schema()))
             .map_err(|error| Error::Internal(Box::new(error)))?;
         let mut metrics = Metrics::default();
@@ -134,8 +139,15 @@ impl Apply<'_> {
         let num_folded: u64 =
             sources.iter().map(|source| source.num_rows() - source.deleted.len()).sum();
         metrics.num_target_rows_copied += num_folded;
-        let rows = self.rows_of(sources).chain(coming);
-        change.adds.extend(write_rows(self.folder, &encoder, self.workers, rows).await?);
+        let mut parts = coming.into_iter();
+        let first = parts.next().unwrap_or_else(|| Box::pin(stream::empty()));
+        let first: BoxedRows = Box::pin(self.rows_of(sources).chain(first));
+        let writes = std::iter::once(first)
+            .chain(parts)
+            .map(|rows| write_rows(self.folder, &encoder, self.workers, rows));
+        for adds in futures::future::try_join_all(writes).await? {
+            change.adds.extend(adds);
+        }
 
         metrics.num_target_files_added = change.adds.len() as u64 - metrics.num_deletion_vectors;
         metrics.num_target_files_removed =

@@ -14,6 +14,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
@@ -31,7 +32,7 @@ use solder_relationalize::shape::ColumnType;
 
 use crate::delta::{Change, Evolution, Operation, Outcome, Table, commit, schema};
 use crate::error::Error;
-use crate::files::{Encoder, Rows, Source, write_file};
+use crate::files::{BoxedRows, Encoder, FILE_BYTES, Source, write_file};
 use crate::lake::{Lake, TableFolder};
 use crate::work::Workers;
 
@@ -327,7 +328,7 @@ impl<'a> Merging<'a> {
         };
         report.num_records = files.filter(in_batch).map(|file| file.num_rows).sum();
         if self.matching.key.is_empty() || self.matching.mode == Mode::Append {
-            return Ok(Plan { fates: None, scan: None });
+            return Ok(Plan { fates: None, scan: None, takes_all: true });
         }
         self.set_keyless_aside(session, report).await?;
         let newest = self.matching.newest(session).await?;
@@ -337,12 +338,12 @@ impl<'a> Merging<'a> {
         };
         let (fates, scan) =
             self.matching.fates(session, &newest, met, self.workers.threads()).await?;
-        report.num_records_superseded = report
-            .num_records
-            .saturating_sub(newest.num_records + report.num_records_quarantined);
+        report.num_records_superseded =
+            report.num_records.saturating_sub(newest.num_records + report.num_records_quarantined);
         report.num_records_late = fates.count("late");
         report.num_deletes_absent = fates.count("absent");
-        Ok(Plan { fates: Some(fates), scan })
+        let takes_all = fates.count("insert") == report.num_records;
+        Ok(Plan { fates: Some(fates), scan, takes_all })
     }
 
     /// Keeps the staged rows without their key in the lake's `_quarantine/` (M3). Of a key that
@@ -507,32 +508,39 @@ impl<'a> Merging<'a> {
         batch: u64,
         fates: &str,
         metrics: &mut Metrics,
-    ) -> Result<std::pin::Pin<Box<dyn Rows>>, Error> {
-        let Some(staged) = target.staged else {
-            return Ok(Box::pin(futures::stream::empty()));
-        };
+    ) -> Result<Vec<BoxedRows>, Error> {
+        let Some(staged) = target.staged else { return Ok(Vec::new()) };
         let files = staged.files_after(batch);
         metrics.num_source_rows = files.iter().map(|file| file.num_rows).sum();
         if files.is_empty() {
-            return Ok(Box::pin(futures::stream::empty()));
+            return Ok(Vec::new());
         }
         self.stage(session, staged, batch).await?;
         let columns = self.staged_columns(staged);
-        let statement = match plan.fates {
-            Some(_) => session::ROWS,
-            None => session::ALL_ROWS,
+        let statement = match plan.takes_all {
+            true => session::ALL_ROWS,
+            false => session::ROWS,
         };
         let values = [("columns", columns.as_str()), ("fates", fates)];
-        let rows = session.stream(statement, &values).await?;
-        let alignment = target.incoming.clone();
-        let about = self.entity.name.clone();
-        Ok(Box::pin(rows.map(move |batch| {
-            let batch: RecordBatch = batch.map_err(|source| Error::Statement {
-                doing: format!("table `{about}`: {}", statement.about()),
-                source: Box::new(source),
-            })?;
-            alignment.batch(&batch)
-        })))
+        let partitions = session.partitions(statement, &values).await?;
+        let aligned = partitions.into_iter().map(|rows| {
+            let (alignment, about) = (target.incoming.clone(), self.entity.name.clone());
+            let rows = rows.map(move |batch| {
+                let batch: RecordBatch = batch.map_err(|source| Error::Statement {
+                    doing: format!("table `{about}`: {}", statement.about()),
+                    source: Box::new(source),
+                })?;
+                alignment.batch(&batch)
+            });
+            Box::pin(rows) as BoxedRows
+        });
+        let size_bytes: u64 = files.iter().map(|file| file.size_bytes).sum();
+        if size_bytes > FILE_BYTES {
+            return Ok(aligned.collect());
+        }
+        // What fills no file is not cut into several.
+        let parts: Vec<BoxedRows> = aligned.collect();
+        Ok(vec![Box::pin(futures::stream::iter(parts).flatten())])
     }
 
     /// The staged columns that come into the lake, as SQL.
@@ -554,9 +562,9 @@ impl<'a> Merging<'a> {
         root: &Target<'_>,
         done: u64,
     ) -> Result<Option<NewValues>, Error> {
-        let marks = self.deletion_vectors.unwrap_or_else(|| {
-            root.table.as_ref().is_some_and(Table::has_deletion_vectors)
-        });
+        let marks = self
+            .deletion_vectors
+            .unwrap_or_else(|| root.table.as_ref().is_some_and(Table::has_deletion_vectors));
         if marks || fates.count("update") == 0 || !root.evolution.widened.is_empty() {
             return Ok(None);
         }
@@ -565,9 +573,9 @@ impl<'a> Merging<'a> {
         let values = [("columns", columns.as_str()), ("fates", "'update'")];
         let mut rows = session.stream(session::ROWS, &values).await?;
         let (mut batches, mut records, mut num_bytes) = (Vec::new(), HashMap::new(), 0);
-        while let Some(batch) = rows.try_next().await.map_err(|source| {
-            session.failed(session::ROWS.about(), source)
-        })? {
+        while let Some(batch) =
+            rows.try_next().await.map_err(|source| session.failed(session::ROWS.about(), source))?
+        {
             let Some(numbers) = batch.column_by_name(SEQUENCE) else { return Ok(None) };
             for number in numbers.as_primitive::<Int64Type>().values() {
                 records.insert(*number, records.len());
@@ -595,9 +603,9 @@ impl<'a> Merging<'a> {
         let fates = [("fates", "'delete', 'mark'")];
         let gone = places(session, session::TOUCHED, &fates).await?;
         let met = places(session, session::TOUCHED, &[("fates", "'update'")]).await?;
-        let updates = met.into_iter().filter_map(|met| {
-            Some((met.file, met.row, *new.records.get(&met.record)?))
-        });
+        let updates = met
+            .into_iter()
+            .filter_map(|met| Some((met.file, met.row, *new.records.get(&met.record)?)));
         let gone = gone.into_iter().map(|met| (met.file, met.row)).collect();
         let unchanged = Arc::new(self.matching.key.clone());
         let losing = with_updates(sources, gone, updates.collect(), &new.values, &unchanged);
@@ -643,12 +651,13 @@ impl<'a> Merging<'a> {
         }
         let marked = self.marked(session, plan, root).await?;
         let batch = self.batch(done);
-        let coming =
+        let mut coming =
             self.coming(session, plan, root, batch, fates_that_come, &mut metrics).await?;
+        coming.extend(marked);
         // Without a value, the property goes.
         let end = (schema::MERGING.to_owned(), String::new());
         let properties = if ends { vec![end] } else { Vec::new() };
-        self.apply(root, going, marked.chain(coming), metrics, root.report(), &properties).await
+        self.apply(root, going, coming, metrics, root.report(), &properties).await
     }
 
     /// The rows of the root that are marked as deleted, as they will stand (M5).
@@ -657,14 +666,14 @@ impl<'a> Merging<'a> {
         session: &Session,
         plan: &Plan,
         root: &Target<'_>,
-    ) -> Result<std::pin::Pin<Box<dyn Rows>>, Error> {
+    ) -> Result<Option<BoxedRows>, Error> {
         let (Some(table), Some(scan), Some(marker)) =
             (&root.table, &plan.scan, &self.matching.soft_delete)
         else {
-            return Ok(Box::pin(futures::stream::empty()));
+            return Ok(None);
         };
         if plan.fates.as_ref().is_none_or(|fates| fates.count("mark") == 0) {
-            return Ok(Box::pin(futures::stream::empty()));
+            return Ok(None);
         }
         let all: Vec<String> =
             table.schema().fields().iter().map(|field| field.name().clone()).collect();
@@ -693,7 +702,7 @@ impl<'a> Merging<'a> {
             })?;
             alignment.batch(&batch)
         });
-        Ok(Box::pin(rows))
+        Ok(Some(Box::pin(rows)))
     }
 
     fn own_columns(&self, target: &Target<'_>) -> Vec<Column> {
@@ -708,7 +717,7 @@ impl<'a> Merging<'a> {
         &self,
         target: &Target<'_>,
         going: Going,
-        coming: impl Rows,
+        coming: Vec<BoxedRows>,
         planned: Metrics,
         mut report: TableReport,
         properties: &[(String, String)],
@@ -722,15 +731,17 @@ impl<'a> Merging<'a> {
             workers: self.workers,
             deletion_vectors: self.deletion_vectors.unwrap_or(has),
         };
-        let coming = coming.inspect_ok(|_| ());
-        let counted = std::sync::atomic::AtomicU64::new(0);
-        let counting = coming.inspect_ok(|batch| {
-            let rows = batch.num_rows() as u64;
-            counted.fetch_add(rows, std::sync::atomic::Ordering::Relaxed);
+        let counted = Arc::new(AtomicU64::new(0));
+        let counting = coming.into_iter().map(|rows| {
+            let counted = Arc::clone(&counted);
+            Box::pin(rows.inspect_ok(move |batch| {
+                counted.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+            })) as BoxedRows
         });
+        let counting = counting.collect();
         let all_gone = matches!(going, Going::All);
         let (mut change, files) = apply.stage(going, counting).await?;
-        let num_coming = counted.into_inner();
+        let num_coming = counted.load(Ordering::Relaxed);
         pause_at("merge-files-written");
         let mut metrics = Metrics {
             num_target_rows_copied: files.num_target_rows_copied,
@@ -824,8 +835,8 @@ impl<'a> Merging<'a> {
                 (false, _) => self.child_rows_that_go(session, plan, target, false).await?,
             };
             let batch = self.batch(done);
-            let mut coming =
-                self.coming(session, plan, target, batch, SURVIVING, &mut metrics).await?;
+            let coming = self.coming(session, plan, target, batch, SURVIVING, &mut metrics).await?;
+            let mut coming = futures::stream::iter(coming).flatten();
             let mut num_coming = 0;
             while let Some(batch) = coming.try_next().await? {
                 num_coming += batch.num_rows() as u64;
@@ -862,6 +873,8 @@ struct NewValues {
 struct Plan {
     fates: Option<Fates>,
     scan: Option<Scan>,
+    /// Every staged row comes.
+    takes_all: bool,
 }
 
 impl Target<'_> {

@@ -202,36 +202,23 @@ impl Rewrite<'_> {
         };
         let is_unchanged = |at: usize| {
             let name = self.columns.get(at).map(|column| &column.name);
-            let stays = |updates: &Updates| name.is_some_and(|name| updates.unchanged.contains(name));
+            let stays =
+                |updates: &Updates| name.is_some_and(|name| updates.unchanged.contains(name));
             updates.is_empty() || file.updates.as_ref().is_none_or(stays)
         };
         let is_copied = |(at, origin): (usize, &Origin)| {
             kept.is_none() && matches!(origin, Origin::Same { .. }) && is_unchanged(at)
         };
-        let mut writers = match origins.iter().enumerate().all(is_copied) {
-            true => Vec::new(),
-            false => self.encoder.column_writers().map_err(|source| Error::File {
-                action: "encoding",
-                file: self.table.folder.address.clone(),
-                source,
-            })?,
-        };
         let mut columns = Vec::with_capacity(origins.len());
         for (at, origin) in origins.iter().enumerate() {
-            if let (Origin::Same { root }, None) = (origin, &kept) {
-                let metadata = source.row_group(group);
-                let chunks =
-                    source.leaves(*root).into_iter().map(|leaf| metadata.column(leaf).clone());
-                columns.push(futures::future::Either::Left(std::future::ready(Ok(Piece::Copied(
-                    bytes.clone(),
-                    chunks.collect(),
-                )))));
+            if is_copied((at, origin))
+                && let Some(root) = origin.root()
+            {
+                let copied = Ok(copied(source, &bytes, group, root));
+                columns.push(futures::future::Either::Left(std::future::ready(copied)));
                 continue;
             }
-            let (Some(writers), Some(to)) = (writers.get_mut(at), self.columns.get(at)) else {
-                continue;
-            };
-            let writers = std::mem::take(writers);
+            let Some(to) = self.columns.get(at) else { continue };
             let (encoder, source, bytes) =
                 (Arc::clone(self.encoder), source.clone(), bytes.clone());
             let (origin, kept, to) = (origin.clone(), kept.clone(), to.clone());
@@ -258,7 +245,7 @@ impl Rewrite<'_> {
                     },
                 };
                 let values = retain(values, kept.as_ref())?;
-                let encoded = encoder.encode(at, writers, &values);
+                let encoded = encoder.encode(at, &values);
                 encoded.map(Piece::Encoded).map_err(|source| Error::File {
                     action: "encoding",
                     file: table,

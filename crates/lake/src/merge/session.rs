@@ -102,9 +102,10 @@ impl Engine {
         options.execution.parquet.schema_force_view_types = false;
         options.execution.parquet.pushdown_filters = false;
         options.sql_parser.enable_ident_normalization = true;
-        // Staging is the smaller side of every join, and in memory: no need to shuffle the target.
-        options.optimizer.hash_join_single_partition_threshold = 256 << 20;
-        options.optimizer.hash_join_single_partition_threshold_rows = 8 << 20;
+        // Staging is the smaller side of every join, and in memory: no need to shuffle the target, nor to
+        // lose the order of rows that come.
+        options.optimizer.hash_join_single_partition_threshold = usize::MAX;
+        options.optimizer.hash_join_single_partition_threshold_rows = usize::MAX;
         let context = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
         Session { context, about: about.to_owned() }
     }
@@ -183,6 +184,21 @@ impl Session {
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let batches = rows.collect().await.map_err(failed)?;
         Ok((schema, batches))
+    }
+
+    /// The rows of a statement in partitions, which one after the other have the order of the files.
+    ///
+    /// # Errors
+    ///
+    /// The statement cannot be planned.
+    pub async fn partitions(
+        &self,
+        statement: Statement,
+        values: &[(&str, &str)],
+    ) -> Result<Vec<SendableRecordBatchStream>, Error> {
+        let failed = |source| self.failed(statement.0, source);
+        let rows = self.context.sql(&statement.text(values)).await.map_err(failed)?;
+        rows.execute_stream_partitioned().await.map_err(failed)
     }
 
     /// The rows of a statement, one batch after the other.

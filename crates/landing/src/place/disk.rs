@@ -79,6 +79,13 @@ impl StagedFile {
         Ok(())
     }
 
+    /// As [`StagedFile::publish`], but it lasts over a loss of power only once the system has written it.
+    pub(crate) fn publish_unsynced(mut self) -> io::Result<()> {
+        fs::rename(&self.path, &self.destination)?;
+        self.is_done = true;
+        Ok(())
+    }
+
     /// Makes the file visible at its destination only if nothing is there: a hard link never replaces.
     ///
     /// The outer error is one of writing, the inner one of linking: a disk without hard links gives that.

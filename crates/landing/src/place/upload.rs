@@ -1,6 +1,7 @@
 //! An object that is written piece by piece and visible when it is whole.
 
 use std::fmt;
+use std::io;
 
 use bytes::Bytes;
 use object_store::path::Path as StorePath;
@@ -84,7 +85,24 @@ impl Upload {
     ///
     /// The disk or the store refused; nothing is visible then. Where the answer of a store got lost, the
     /// object may be visible after all.
-    pub async fn complete(mut self) -> Result<u64, PlaceError> {
+    pub async fn complete(self) -> Result<u64, PlaceError> {
+        self.finish(StagedFile::publish).await
+    }
+
+    /// As [`Upload::complete`], but on disk without waiting until the bytes are there: for objects whose
+    /// commit is not waited for either.
+    ///
+    /// # Errors
+    ///
+    /// As [`Upload::complete`].
+    pub async fn complete_unsynced(self) -> Result<u64, PlaceError> {
+        self.finish(StagedFile::publish_unsynced).await
+    }
+
+    async fn finish(
+        mut self,
+        publish: fn(StagedFile) -> io::Result<()>,
+    ) -> Result<u64, PlaceError> {
         if !matches!(self.target, Target::Store(..)) {
             self.flush().await?;
         }
@@ -93,7 +111,7 @@ impl Upload {
         match self.target {
             Target::Disk(None) => return Err(broken(address)),
             Target::Disk(Some(staged)) => {
-                blocking(Action::Writing, &address, move || staged.publish()).await?;
+                blocking(Action::Writing, &address, move || publish(staged)).await?;
             }
             Target::Store(client, path) => {
                 let payload = PutPayload::from_iter(self.pending);
