@@ -1,4 +1,4 @@
--- The rows of the target that go, by file (M9): those that a newer record replaces or deletes.
-SELECT _file, _row
+-- The rows of the target that records meet, of some fates: those that are replaced, deleted or marked (M9).
+SELECT _file, _row, _seq
 FROM fates
-WHERE _row IS NOT NULL AND fate IN ('update', 'delete', 'mark')
+WHERE _row IS NOT NULL AND fate IN ({fates})

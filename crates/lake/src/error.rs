@@ -17,6 +17,15 @@ pub enum Error {
     /// An option cannot be understood, or does not fit.
     #[error("{0}")]
     Usage(String),
+    /// A job file that cannot be understood.
+    #[error("the job file `{file}` cannot be understood")]
+    JobFile {
+        /// The file.
+        file: String,
+        /// What is wrong, with line and column.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The log of a Delta table.
     #[error("{action} the Delta table `{table}`")]
     Delta {
@@ -232,7 +241,7 @@ impl Error {
             | Error::Check { .. } => 65,
             Error::NoTable { .. } | Error::NoEntity { .. } => 66,
             Error::HalfMerged { .. } | Error::Contended { .. } => 75,
-            Error::UnsafeStore { .. } => 78,
+            Error::UnsafeStore { .. } | Error::JobFile { .. } => 78,
             Error::Fetch { source, .. } => store_code(source),
             Error::Delta { source, .. } => cause_code(source.as_ref()),
             Error::File { source, .. } => cause_code(source),
@@ -252,11 +261,6 @@ impl Error {
             _ if self.exit_code() == 75 => Some("the same command can succeed later: try again"),
             _ => None,
         }
-    }
-
-    /// Whether the table was changed by someone else while a commit was made.
-    pub(crate) fn is_of_store(&self) -> bool {
-        matches!(self.exit_code(), 75 | 77)
     }
 }
 

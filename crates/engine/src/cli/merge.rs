@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use solder_lake::Error;
-use solder_lake::merge::{MergeSettings, Mode, Rule};
+use solder_lake::merge::{JobFile, MergeSection, MergeSettings, Mode, Rule};
 
 use super::reporting::Reporting;
 use super::resources::{cores, default_memory, size};
@@ -19,12 +19,16 @@ use super::resources::{cores, default_memory, size};
 #[derive(Debug, Args)]
 pub(crate) struct Merge {
     /// The curated place whose runs are merged
-    #[arg(long, value_name = "PLACE")]
-    staging: String,
+    #[arg(long, value_name = "PLACE", required_unless_present = "job")]
+    staging: Option<String>,
 
     /// The lake: a folder or URL with one Delta table per folder
-    #[arg(long, value_name = "PLACE")]
-    into: String,
+    #[arg(long, value_name = "PLACE", required_unless_present = "job")]
+    into: Option<String>,
+
+    /// A YAML file whose section `merge` says what these options say; options override it
+    #[arg(long, value_name = "FILE")]
+    job: Option<std::path::PathBuf>,
 
     /// Merge this root table and its children only; can be given again
     #[arg(long = "table", value_name = "TABLE")]
@@ -87,7 +91,15 @@ impl Merge {
     ///
     /// An option cannot be understood.
     pub(crate) fn settings(&self) -> Result<MergeSettings, Error> {
-        let mut settings = MergeSettings::new(&self.staging, &self.into);
+        let (section, job_rules) = self.job_section()?;
+        let missing = |option: &str| Error::Usage(format!("{option} is said neither by an option nor by the job file"));
+        let staging = self.staging.as_ref().or(section.staging.as_ref());
+        let into = self.into.as_ref().or(section.into.as_ref());
+        let mut settings = MergeSettings::new(
+            staging.ok_or_else(|| missing("--staging"))?,
+            into.ok_or_else(|| missing("--into"))?,
+        );
+        settings.job_rules = job_rules;
         settings.tables.clone_from(&self.tables);
         for text in &self.mode {
             let (table, mode) = scoped(text, '=');
@@ -124,6 +136,21 @@ impl Merge {
         Ok(settings)
     }
 }
+
+impl Merge {
+    /// What the job file says, when there is one.
+    fn job_section(&self) -> Result<(MergeSection, Rules), Error> {
+        let Some(path) = &self.job else { return Ok(Default::default()) };
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| Error::JobFile { file: file.clone(), source: Box::new(source) })?;
+        let section = JobFile::parse(&file, &text)?.merge;
+        let rules = section.rules(&file)?;
+        Ok((section, rules))
+    }
+}
+
+type Rules = Vec<(Option<String>, Rule)>;
 
 /// `TABLE=VALUE`, or a value for all tables: a table's name has no signs but `_`.
 fn scoped(text: &str, separator: char) -> (Option<String>, String) {

@@ -68,6 +68,9 @@ fn about(entity: &EntityReport) -> String {
         }
     }
     text.push('\n');
+    if let Some(quarantine) = &entity.quarantine {
+        let _ = writeln!(text, "{name}: records without a key are in {quarantine}");
+    }
     for table in &entity.tables {
         if table.version_before.is_some() && !table.columns_added.is_empty() {
             let columns = table.columns_added.join(", ");

@@ -16,4 +16,4 @@ mod write;
 pub use encode::Encoder;
 pub use ranges::Ranges;
 pub use source::Source;
-pub use write::{FILE_BYTES, NewFile, Piece, RowGroup, Rows, write_rows};
+pub use write::{FILE_BYTES, NewFile, Piece, RowGroup, Rows, write_file, write_rows};

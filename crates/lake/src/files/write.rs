@@ -83,6 +83,14 @@ impl NewFile {
     /// The place refuses.
     pub async fn create(folder: &TableFolder, encoder: &Encoder) -> Result<NewFile, Error> {
         let name = format!("part-{}.parquet", uuid::Uuid::new_v4());
+        NewFile::create_as(folder, encoder, name).await
+    }
+
+    async fn create_as(
+        folder: &TableFolder,
+        encoder: &Encoder,
+        name: String,
+    ) -> Result<NewFile, Error> {
         let address = format!("{}/{name}", folder.address);
         let buffer = Buffer::default();
         let root = encoder.parquet().root_schema_ptr();
@@ -211,6 +219,37 @@ pub async fn write_rows(
         adds.push(open.complete().await?);
     }
     Ok(adds)
+}
+
+/// Writes rows to one file of a given name, in place of what was there; no file without rows. Returns how
+/// many rows there were.
+///
+/// # Errors
+///
+/// The rows fail, or the place refuses.
+pub async fn write_file(
+    folder: &TableFolder,
+    name: &str,
+    encoder: &Arc<Encoder>,
+    workers: &Workers,
+    rows: impl Rows,
+) -> Result<u64, Error> {
+    let mut groups = std::pin::pin!(group_rows(rows));
+    let (mut open, mut num_rows): (Option<NewFile>, u64) = (None, 0);
+    while let Some(batches) = groups.try_next().await? {
+        let group = encode_group(encoder, workers, batches).await?;
+        num_rows += group.num_rows;
+        let mut file = match open.take() {
+            Some(file) => file,
+            None => NewFile::create_as(folder, encoder, name.to_owned()).await?,
+        };
+        file.append(group).await?;
+        open = Some(file);
+    }
+    if let Some(file) = open {
+        file.complete().await?;
+    }
+    Ok(num_rows)
 }
 
 /// Batches gathered to row groups.

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use deltalake_core::kernel::{Add, Remove};
 use futures::{StreamExt, TryStreamExt, stream};
 use roaring::RoaringTreemap;
@@ -22,7 +23,7 @@ use crate::work::Workers;
 
 use super::align::Alignment;
 use super::report::Metrics;
-use super::rewrite::{Losing, Rewrite};
+use super::rewrite::{Losing, Rewrite, Updates};
 
 /// A file below this size is small,
 pub const SMALL_FILE_BYTES: u64 = FILE_BYTES / 4;
@@ -113,9 +114,11 @@ impl Apply<'_> {
                 columns: &self.evolution.columns,
             };
             change.removes.extend(rewritten.iter().map(|losing| losing.source.file.remove()));
-            let (adds, num_copied) = rewrite.run(rewritten).await?;
+            let updates = rewritten.iter().filter_map(|losing| losing.updates.as_ref());
+            let num_updated: u64 = updates.map(|updates| updates.rows.len() as u64).sum();
+            let (adds, num_written) = rewrite.run(rewritten).await?;
             change.adds.extend(adds);
-            metrics.num_target_rows_copied += num_copied;
+            metrics.num_target_rows_copied += num_written.saturating_sub(num_updated);
             metrics.num_deletion_vectors = marked.len() as u64;
             self.mark(marked, &mut change).await?;
         }
@@ -153,7 +156,8 @@ impl Apply<'_> {
     /// Which files are rewritten, and which only get a deletion vector.
     fn divide(&self, losing: Vec<Losing>) -> (Vec<Losing>, Vec<Losing>) {
         let marks = self.deletion_vectors && self.evolution.widened.is_empty();
-        losing.into_iter().filter(|losing| !losing.rows.is_empty()).partition(|losing| {
+        let touched = |losing: &Losing| !losing.rows.is_empty() || losing.updates.is_some();
+        losing.into_iter().filter(touched).partition(|losing| {
             let gone = losing.rows.len() as u64 + losing.source.deleted.len();
             !marks || gone as f64 > MAX_DELETED_SHARE * losing.source.num_rows() as f64
         })
@@ -217,6 +221,38 @@ fn loose_statistics(losing: &Losing) -> Option<String> {
     Some(statistics.to_string())
 }
 
+/// Rows that go or get new values, gathered by file; `updates` names of each the row of `values` that it
+/// becomes.
+pub fn with_updates(
+    sources: &[Source],
+    gone: Vec<(u32, i64)>,
+    updates: Vec<(u32, i64, usize)>,
+    values: &RecordBatch,
+    unchanged: &Arc<Vec<String>>,
+) -> Vec<Losing> {
+    let mut files: BTreeMap<u32, Vec<(u64, usize)>> = BTreeMap::new();
+    for (file, row, value) in updates {
+        files.entry(file).or_default().push((u64::try_from(row).unwrap_or(0), value));
+    }
+    let mut losing: Vec<Losing> = by_file(sources, gone);
+    for (file, mut rows) in files {
+        rows.sort_unstable();
+        let Some(source) = usize::try_from(file).ok().and_then(|file| sources.get(file)) else {
+            continue;
+        };
+        let updates = Some(Updates {
+            rows: Arc::new(rows),
+            values: values.clone(),
+            unchanged: Arc::clone(unchanged),
+        });
+        match losing.iter_mut().find(|losing| losing.source.file.path == source.file.path) {
+            Some(losing) => losing.updates = updates,
+            None => losing.push(Losing { updates, ..Losing::nothing(source.clone()) }),
+        }
+    }
+    losing
+}
+
 /// Rows that go, gathered by file.
 pub fn by_file(sources: &[Source], rows: impl IntoIterator<Item = (u32, i64)>) -> Vec<Losing> {
     let mut files: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
@@ -227,7 +263,7 @@ pub fn by_file(sources: &[Source], rows: impl IntoIterator<Item = (u32, i64)>) -
         rows.sort_unstable();
         rows.dedup();
         let source = sources.get(usize::try_from(file).ok()?)?.clone();
-        Some(Losing { source, rows: Arc::new(rows) })
+        Some(Losing { source, rows: Arc::new(rows), updates: None })
     };
     files.into_iter().filter_map(losing).collect()
 }

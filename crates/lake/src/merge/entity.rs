@@ -12,10 +12,15 @@
 //! Other merges wait in between. A merge that died there is taken up by the next one of its staging area:
 //! tables that have the run already are left as they are.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use arrow_schema::SchemaRef;
+use arrow_select::concat::concat_batches;
 use deltalake_core::kernel::Version;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
@@ -26,12 +31,12 @@ use solder_relationalize::shape::ColumnType;
 
 use crate::delta::{Change, Evolution, Operation, Outcome, Table, commit, schema};
 use crate::error::Error;
-use crate::files::Rows;
+use crate::files::{Encoder, Rows, Source, write_file};
 use crate::lake::{Lake, TableFolder};
 use crate::work::Workers;
 
 use super::align::Alignment;
-use super::apply::{Apply, Going, by_file};
+use super::apply::{Apply, Going, by_file, with_updates};
 use super::plan::{Fates, Matching, places, sources};
 use super::report::{EntityReport, Metrics, TableReport};
 use super::scan::Scan;
@@ -324,6 +329,7 @@ impl<'a> Merging<'a> {
         if self.matching.key.is_empty() || self.matching.mode == Mode::Append {
             return Ok(Plan { fates: None, scan: None });
         }
+        self.set_keyless_aside(session, report).await?;
         let newest = self.matching.newest(session).await?;
         let met = match self.matching.mode {
             Mode::Overwrite => None,
@@ -331,10 +337,49 @@ impl<'a> Merging<'a> {
         };
         let (fates, scan) =
             self.matching.fates(session, &newest, met, self.workers.threads()).await?;
-        report.num_records_superseded = report.num_records.saturating_sub(newest.num_records);
+        report.num_records_superseded = report
+            .num_records
+            .saturating_sub(newest.num_records + report.num_records_quarantined);
         report.num_records_late = fates.count("late");
         report.num_deletes_absent = fates.count("absent");
         Ok(Plan { fates: Some(fates), scan })
+    }
+
+    /// Keeps the staged rows without their key in the lake's `_quarantine/` (M3). Of a key that
+    /// relationalize was told, there are none: it has set them aside itself.
+    async fn set_keyless_aside(
+        &self,
+        session: &Session,
+        report: &mut EntityReport,
+    ) -> Result<(), Error> {
+        if self.matching.key == self.entity.key {
+            return Ok(());
+        }
+        let values = [("has_key", self.matching.has_key())];
+        let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let rows = session.stream(session::KEYLESS, &values).await?;
+        let about = self.entity.name.clone();
+        let rows = rows.map_err(move |source| Error::Statement {
+            doing: format!("table `{about}`: {}", session::KEYLESS.about()),
+            source: Box::new(source),
+        });
+        if self.settings.dry_run {
+            let batches = rows.map_ok(|batch| batch.num_rows() as u64);
+            report.num_records_quarantined =
+                batches.try_fold(0, |sum, rows| async move { Ok(sum + rows) }).await?;
+            return Ok(());
+        }
+        let encoder = Encoder::new(staged_schema(self.root))
+            .map_err(|error| Error::Internal(Box::new(error)))?;
+        let folder = self.lake.folder(&format!("_quarantine/{}", self.entity.name))?;
+        // The same merge again writes the same file again.
+        let name = format!("{}-{}.parquet", self.staging.id, self.entity.sequence);
+        report.num_records_quarantined =
+            write_file(&folder, &name, &encoder, self.workers, rows).await?;
+        if report.num_records_quarantined > 0 {
+            report.quarantine = Some(folder.place.address(&name));
+        }
+        Ok(())
     }
 
     /// Says in the root's log that the run is being merged; `None` when another was first.
@@ -395,7 +440,7 @@ impl<'a> Merging<'a> {
         let (going, mut metrics) =
             self.child_rows_that_go(session, plan, child, is_resumed).await?;
         let batch = self.batch(own_done);
-        let coming = self.coming(session, plan, child, batch, &mut metrics).await?;
+        let coming = self.coming(session, plan, child, batch, SURVIVING, &mut metrics).await?;
         self.apply(child, going, coming, metrics, report, &[]).await
     }
 
@@ -449,6 +494,7 @@ impl<'a> Merging<'a> {
         metrics.num_target_rows_deleted = rows.len() as u64;
         metrics.num_target_files_scanned = scan.sources.len() as u64;
         metrics.num_target_files_skipped = (scan.num_files - scan.sources.len()) as u64;
+        let rows = rows.into_iter().map(|met| (met.file, met.row));
         Ok((Going::Rows(by_file(&scan.sources, rows)), metrics))
     }
 
@@ -459,6 +505,7 @@ impl<'a> Merging<'a> {
         plan: &Plan,
         target: &Target<'_>,
         batch: u64,
+        fates: &str,
         metrics: &mut Metrics,
     ) -> Result<std::pin::Pin<Box<dyn Rows>>, Error> {
         let Some(staged) = target.staged else {
@@ -470,16 +517,13 @@ impl<'a> Merging<'a> {
             return Ok(Box::pin(futures::stream::empty()));
         }
         self.stage(session, staged, batch).await?;
-        let mut columns: Vec<String> =
-            staged.columns.iter().map(|column| quoted(&column.name)).collect();
-        if let (Some(name), None) = (&self.matching.soft_delete, &staged.parent) {
-            columns.push(format!("{} AS {}", self.matching.is_deleted(), quoted(name)));
-        }
+        let columns = self.staged_columns(staged);
         let statement = match plan.fates {
             Some(_) => session::ROWS,
             None => session::ALL_ROWS,
         };
-        let rows = session.stream(statement, &[("columns", &columns.join(", "))]).await?;
+        let values = [("columns", columns.as_str()), ("fates", fates)];
+        let rows = session.stream(statement, &values).await?;
         let alignment = target.incoming.clone();
         let about = self.entity.name.clone();
         Ok(Box::pin(rows.map(move |batch| {
@@ -489,6 +533,75 @@ impl<'a> Merging<'a> {
             })?;
             alignment.batch(&batch)
         })))
+    }
+
+    /// The staged columns that come into the lake, as SQL.
+    fn staged_columns(&self, staged: &StagedTable) -> String {
+        let mut columns: Vec<String> =
+            staged.columns.iter().map(|column| quoted(&column.name)).collect();
+        if let (Some(name), None) = (&self.matching.soft_delete, &staged.parent) {
+            columns.push(format!("{} AS {}", self.matching.is_deleted(), quoted(name)));
+        }
+        columns.join(", ")
+    }
+
+    /// The new values of the root's rows that are replaced, where rows can be replaced in their place:
+    /// files are rewritten, and the values fit into a part of the memory.
+    async fn updates(
+        &self,
+        session: &Session,
+        fates: &Fates,
+        root: &Target<'_>,
+        done: u64,
+    ) -> Result<Option<NewValues>, Error> {
+        let marks = self.deletion_vectors.unwrap_or_else(|| {
+            root.table.as_ref().is_some_and(Table::has_deletion_vectors)
+        });
+        if marks || fates.count("update") == 0 || !root.evolution.widened.is_empty() {
+            return Ok(None);
+        }
+        self.stage(session, self.root, self.batch(done)).await?;
+        let columns = format!("{}, {SEQUENCE}", self.staged_columns(self.root));
+        let values = [("columns", columns.as_str()), ("fates", "'update'")];
+        let mut rows = session.stream(session::ROWS, &values).await?;
+        let (mut batches, mut records, mut num_bytes) = (Vec::new(), HashMap::new(), 0);
+        while let Some(batch) = rows.try_next().await.map_err(|source| {
+            session.failed(session::ROWS.about(), source)
+        })? {
+            let Some(numbers) = batch.column_by_name(SEQUENCE) else { return Ok(None) };
+            for number in numbers.as_primitive::<Int64Type>().values() {
+                records.insert(*number, records.len());
+            }
+            let batch = root.incoming.batch(&batch)?;
+            num_bytes += batch.get_array_memory_size();
+            if num_bytes > self.settings.memory_bytes / 4 {
+                return Ok(None);
+            }
+            batches.push(batch);
+        }
+        let schema = root.incoming.schema();
+        let values = concat_batches(schema, &batches);
+        let values = values.map_err(|error| Error::Internal(Box::new(error)))?;
+        Ok(Some(NewValues { values, records }))
+    }
+
+    /// The root's rows that go, and those that get new values.
+    async fn in_place(
+        &self,
+        session: &Session,
+        sources: &[Source],
+        new: NewValues,
+    ) -> Result<Going, Error> {
+        let fates = [("fates", "'delete', 'mark'")];
+        let gone = places(session, session::TOUCHED, &fates).await?;
+        let met = places(session, session::TOUCHED, &[("fates", "'update'")]).await?;
+        let updates = met.into_iter().filter_map(|met| {
+            Some((met.file, met.row, *new.records.get(&met.record)?))
+        });
+        let gone = gone.into_iter().map(|met| (met.file, met.row)).collect();
+        let unchanged = Arc::new(self.matching.key.clone());
+        let losing = with_updates(sources, gone, updates.collect(), &new.values, &unchanged);
+        Ok(Going::Rows(losing))
     }
 
     /// Brings the root's rows, and ends the merge; `None` when overtaken.
@@ -501,6 +614,7 @@ impl<'a> Merging<'a> {
         done: u64,
     ) -> Result<Option<TableReport>, Error> {
         let mut metrics = Metrics::default();
+        let mut fates_that_come = SURVIVING;
         let going = match (&plan.fates, self.matching.mode) {
             (_, Mode::Overwrite) => Going::All,
             (None, _) => Going::None,
@@ -508,8 +622,19 @@ impl<'a> Merging<'a> {
                 metrics.num_target_rows_inserted = fates.count("insert");
                 metrics.num_target_rows_updated = fates.count("update") + fates.count("mark");
                 metrics.num_target_rows_deleted = fates.count("delete");
-                let rows = places(session, session::TOUCHED, &[]).await?;
-                Going::Rows(by_file(&sources(plan.scan.as_ref()), rows))
+                let sources = sources(plan.scan.as_ref());
+                match self.updates(session, fates, root, done).await? {
+                    Some(values) => {
+                        fates_that_come = "'insert'";
+                        self.in_place(session, &sources, values).await?
+                    }
+                    None => {
+                        let fates = [("fates", "'update', 'delete', 'mark'")];
+                        let rows = places(session, session::TOUCHED, &fates).await?;
+                        let rows = rows.into_iter().map(|met| (met.file, met.row));
+                        Going::Rows(by_file(&sources, rows))
+                    }
+                }
             }
         };
         if let Some(scan) = &plan.scan {
@@ -517,7 +642,9 @@ impl<'a> Merging<'a> {
             metrics.num_target_files_skipped = (scan.num_files - scan.sources.len()) as u64;
         }
         let marked = self.marked(session, plan, root).await?;
-        let coming = self.coming(session, plan, root, self.batch(done), &mut metrics).await?;
+        let batch = self.batch(done);
+        let coming =
+            self.coming(session, plan, root, batch, fates_that_come, &mut metrics).await?;
         // Without a value, the property goes.
         let end = (schema::MERGING.to_owned(), String::new());
         let properties = if ends { vec![end] } else { Vec::new() };
@@ -696,8 +823,9 @@ impl<'a> Merging<'a> {
                 (true, None) => (Going::None, Metrics::default()),
                 (false, _) => self.child_rows_that_go(session, plan, target, false).await?,
             };
+            let batch = self.batch(done);
             let mut coming =
-                self.coming(session, plan, target, self.batch(done), &mut metrics).await?;
+                self.coming(session, plan, target, batch, SURVIVING, &mut metrics).await?;
             let mut num_coming = 0;
             while let Some(batch) = coming.try_next().await? {
                 num_coming += batch.num_rows() as u64;
@@ -717,6 +845,17 @@ impl<'a> Merging<'a> {
         }
         Ok(())
     }
+}
+
+/// The fates of records whose rows stand in the lake after the merge.
+const SURVIVING: &str = "'insert', 'update'";
+
+/// Rows that replace others.
+struct NewValues {
+    /// The rows, with the columns of the table.
+    values: RecordBatch,
+    /// The row of each record, by the record's number.
+    records: HashMap<i64, usize>,
 }
 
 /// What becomes of the records; `None` of fates where every staged row simply comes.

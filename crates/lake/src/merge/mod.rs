@@ -11,6 +11,7 @@
 mod align;
 mod apply;
 mod entity;
+mod job_file;
 mod keys;
 mod plan;
 mod report;
@@ -31,6 +32,7 @@ use crate::work::Workers;
 
 pub(crate) use align::Alignment;
 pub(crate) use apply::{Apply, Going, SMALL_FILE_BYTES};
+pub use job_file::{JobFile, MergeSection};
 pub use report::{EntityReport, MergeReport, Metrics, TableReport};
 pub(crate) use rewrite::Losing;
 pub(crate) use session::{Engine, Session, Statement, quoted};

@@ -69,7 +69,8 @@ impl Matching {
             .concat()
     }
 
-    fn has_key(&self) -> String {
+    /// Whether a staged row has all parts of its key, as SQL.
+    pub fn has_key(&self) -> String {
         let parts = self.key.iter().map(|column| format!("{} IS NOT NULL", quoted(column)));
         parts.collect::<Vec<_>>().join(" AND ")
     }
@@ -116,11 +117,6 @@ impl Matching {
         let num_records = batches.iter().map(|batch| batch.num_rows() as u64).sum();
         session.add_batches("newest", Arc::clone(&schema), batches.clone())?;
         Ok(Newest { num_records, schema, batches })
-    }
-
-    /// The staged rows without a key, as a statement's values.
-    pub fn keyless(&self) -> String {
-        self.has_key()
     }
 
     /// Finds the rows of the target that the newest records meet.
@@ -303,6 +299,16 @@ fn values(schema: &SchemaRef, batches: &[RecordBatch], column: &str) -> KeyValue
     }
 }
 
+/// A row of the target by file and number, and the record that meets it.
+pub struct Met {
+    /// The file, by its number in the scan.
+    pub file: u32,
+    /// The row, by its number in the file.
+    pub row: i64,
+    /// The record, by its number in the staging area; 0 where the statement does not say.
+    pub record: i64,
+}
+
 /// The rows that a statement names by file and number.
 ///
 /// # Errors
@@ -312,13 +318,18 @@ pub async fn places(
     session: &Session,
     statement: session::Statement,
     parts: &[(&str, &str)],
-) -> Result<Vec<(u32, i64)>, Error> {
+) -> Result<Vec<Met>, Error> {
     let (_, batches) = session.collect(statement, parts).await?;
     let mut places = Vec::new();
     for batch in &batches {
         let files = batch.column(0).as_primitive::<UInt32Type>();
         let rows = batch.column(1).as_primitive::<Int64Type>();
-        places.extend(files.values().iter().copied().zip(rows.values().iter().copied()));
+        let records = batch.columns().get(2).map(|records| records.as_primitive::<Int64Type>());
+        places.extend((0..batch.num_rows()).map(|at| Met {
+            file: files.value(at),
+            row: rows.value(at),
+            record: records.map_or(0, |records| records.value(at)),
+        }));
     }
     Ok(places)
 }

@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, new_null_array};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt64Array, new_null_array};
 use arrow_select::filter::filter;
+use arrow_select::interleave::interleave;
+use arrow_select::take::take;
 use deltalake_core::kernel::Add;
 use futures::{StreamExt, TryStreamExt, stream};
 use solder_relationalize::relation::{Column, arrow_field, type_names};
@@ -42,12 +44,35 @@ pub struct Losing {
     pub source: Source,
     /// Numbers of the rows that go in this merge, ascending.
     pub rows: Arc<Vec<u64>>,
+    /// The rows that get new values, if any.
+    pub updates: Option<Updates>,
+}
+
+/// Rows of a file that get new values in their place.
+#[derive(Clone)]
+pub struct Updates {
+    /// Numbers of the rows, ascending, each with the row of `values` that it becomes.
+    pub rows: Arc<Vec<(u64, usize)>>,
+    /// The new rows, with the columns of the table.
+    pub values: RecordBatch,
+    /// Columns by which rows were found, so that they do not change.
+    pub unchanged: Arc<Vec<String>>,
+}
+
+impl Updates {
+    /// Those of a row group, counted from its first row.
+    fn within(&self, first: u64, num_rows: u64) -> Vec<(usize, usize)> {
+        let from = self.rows.partition_point(|(row, _)| *row < first);
+        let to = self.rows.partition_point(|(row, _)| *row < first + num_rows);
+        let here = self.rows.get(from..to).unwrap_or_default().iter();
+        here.filter_map(|(row, value)| Some((usize::try_from(row - first).ok()?, *value))).collect()
+    }
 }
 
 impl Losing {
     /// A file that loses only what it has lost before.
     pub fn nothing(source: Source) -> Losing {
-        Losing { source, rows: Arc::default() }
+        Losing { source, rows: Arc::default(), updates: None }
     }
 }
 
@@ -166,6 +191,8 @@ impl Rewrite<'_> {
         if num_kept == 0 {
             return Ok(None);
         }
+        let updates = file.updates.as_ref().map(|updates| updates.within(first, num_rows));
+        let updates = Arc::new(updates.unwrap_or_default());
         let mut roots: Vec<usize> = origins.iter().filter_map(Origin::root).collect();
         roots.sort_unstable();
         roots.dedup();
@@ -173,8 +200,15 @@ impl Rewrite<'_> {
             true => Ranges::new(source.file.size_bytes, Vec::new()),
             false => source.fetch(group, &roots).await?,
         };
-        let is_copied = |origin: &Origin| kept.is_none() && matches!(origin, Origin::Same { .. });
-        let mut writers = match origins.iter().all(is_copied) {
+        let is_unchanged = |at: usize| {
+            let name = self.columns.get(at).map(|column| &column.name);
+            let stays = |updates: &Updates| name.is_some_and(|name| updates.unchanged.contains(name));
+            updates.is_empty() || file.updates.as_ref().is_none_or(stays)
+        };
+        let is_copied = |(at, origin): (usize, &Origin)| {
+            kept.is_none() && matches!(origin, Origin::Same { .. }) && is_unchanged(at)
+        };
+        let mut writers = match origins.iter().enumerate().all(is_copied) {
             true => Vec::new(),
             false => self.encoder.column_writers().map_err(|source| Error::File {
                 action: "encoding",
@@ -202,9 +236,27 @@ impl Rewrite<'_> {
                 (Arc::clone(self.encoder), source.clone(), bytes.clone());
             let (origin, kept, to) = (origin.clone(), kept.clone(), to.clone());
             let table = self.table.name().to_owned();
+            let changed = match (&file.updates, is_unchanged(at)) {
+                (Some(updates), false) => updates.values.columns().get(at).cloned(),
+                _ => None,
+            };
+            let updates = Arc::clone(&updates);
             let rows = usize::try_from(num_rows).unwrap_or(usize::MAX);
             columns.push(futures::future::Either::Right(self.workers.run(move || {
-                let values = values(&table, &source, bytes, group, rows, &origin, &to)?;
+                let old = values(&table, &source, bytes.clone(), group, rows, &origin, &to)?;
+                let values = match changed {
+                    None => old,
+                    Some(new) => match update(&old, &updates, &new)? {
+                        Some(values) => values,
+                        // Most columns of most updates stay as they were.
+                        None => match (&origin, &kept) {
+                            (Origin::Same { root }, None) => {
+                                return Ok(copied(&source, &bytes, group, *root));
+                            }
+                            _ => old,
+                        },
+                    },
+                };
                 let values = retain(values, kept.as_ref())?;
                 let encoded = encoder.encode(at, writers, &values);
                 encoded.map(Piece::Encoded).map_err(|source| Error::File {
@@ -217,6 +269,49 @@ impl Rewrite<'_> {
         let columns = futures::future::try_join_all(columns).await?;
         Ok(Some(RowGroup { num_rows: num_kept, columns }))
     }
+}
+
+/// A column's chunks as they are.
+fn copied(source: &Source, bytes: &Ranges, group: usize, root: usize) -> Piece {
+    let metadata = source.row_group(group);
+    let chunks = source.leaves(root).into_iter().map(|leaf| metadata.column(leaf).clone());
+    Piece::Copied(bytes.clone(), chunks.collect())
+}
+
+/// The values of a row group with some of them replaced; `None` when the new ones are the same.
+fn update(
+    old: &[ArrayRef],
+    updates: &[(usize, usize)],
+    new: &ArrayRef,
+) -> Result<Option<Vec<ArrayRef>>, Error> {
+    let internal = |error| Error::Internal(Box::new(error) as _);
+    let mut updated = Vec::with_capacity(old.len());
+    let (mut first, mut is_same) = (0, true);
+    for old in old {
+        let here = |row: usize| row < first + old.len();
+        let to = updates.partition_point(|(row, _)| here(*row));
+        let from = updates.partition_point(|(row, _)| *row < first);
+        let updates = updates.get(from..to).unwrap_or_default();
+        let positions = |pick: fn(&(usize, usize)) -> usize, base: usize| {
+            UInt64Array::from_iter_values(updates.iter().map(|update| (pick(update) - base) as u64))
+        };
+        let before = take(old, &positions(|update| update.0, first), None).map_err(internal)?;
+        let after = take(new, &positions(|update| update.1, 0), None).map_err(internal)?;
+        if before.to_data() == after.to_data() {
+            updated.push(Arc::clone(old));
+        } else {
+            is_same = false;
+            let mut places: Vec<(usize, usize)> = (0..old.len()).map(|row| (0, row)).collect();
+            for (at, (row, _)) in updates.iter().enumerate() {
+                if let Some(place) = places.get_mut(row - first) {
+                    *place = (1, at);
+                }
+            }
+            updated.push(interleave(&[old.as_ref(), after.as_ref()], &places).map_err(internal)?);
+        }
+        first += old.len();
+    }
+    Ok((!is_same).then_some(updated))
 }
 
 /// Which rows of a row group stay; `None` when all do.

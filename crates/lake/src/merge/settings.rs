@@ -12,7 +12,9 @@ pub struct MergeSettings {
     pub lake: String,
     /// The root tables to merge; all without any.
     pub tables: Vec<String>,
-    /// What holds for which entity; later ones override earlier ones.
+    /// What the job file says of which entity.
+    pub job_rules: Vec<(Option<String>, Rule)>,
+    /// What flags say, which override the job file.
     pub rules: Vec<(Option<String>, Rule)>,
     /// Say what a merge would do, and write nothing.
     pub dry_run: bool,
@@ -97,6 +99,7 @@ impl MergeSettings {
             staging: staging.to_owned(),
             lake: lake.to_owned(),
             tables: Vec::new(),
+            job_rules: Vec::new(),
             rules: Vec::new(),
             dry_run: false,
             memory_bytes: 1 << 30,
@@ -105,18 +108,17 @@ impl MergeSettings {
         }
     }
 
-    /// What holds for an entity: its own rules over those for all.
+    /// What holds for an entity: flags over the job file, and in each what is said of the entity over what is
+    /// said of all.
     pub fn rule(&self, entity: &str) -> Rule {
-        let (mut own, mut all) = (Rule::default(), Rule::default());
-        for (table, rule) in &self.rules {
-            match table {
-                Some(table) if table == entity => own.override_with(rule),
-                Some(_) => {}
-                None => all.override_with(rule),
+        let mut rule = Rule::default();
+        for rules in [&self.job_rules, &self.rules] {
+            for table in [None, Some(entity)] {
+                let said = rules.iter().filter(|(name, _)| name.as_deref() == table);
+                said.for_each(|(_, said)| rule.override_with(said));
             }
         }
-        all.override_with(&own);
-        all
+        rule
     }
 }
 
@@ -151,6 +153,8 @@ mod tests {
         assert_eq!(settings.rule("orders").mode, Some(Mode::Append));
         assert_eq!(settings.rule("orders").key, ["id"]);
         assert_eq!(settings.rule("donors").mode, Some(Mode::Overwrite));
+        settings.job_rules.push((Some("donors".to_owned()), mode(Mode::InsertOnly)));
+        assert_eq!(settings.rule("donors").mode, Some(Mode::Overwrite), "flags override the file");
         assert!("replace".parse::<Mode>().is_err() && "scd2".parse::<Mode>().is_ok());
     }
 }
