@@ -202,7 +202,8 @@ impl Rewrite<'_> {
         };
         let is_unchanged = |at: usize| {
             let name = self.columns.get(at).map(|column| &column.name);
-            let stays = |updates: &Updates| name.is_some_and(|name| updates.unchanged.contains(name));
+            let stays =
+                |updates: &Updates| name.is_some_and(|name| updates.unchanged.contains(name));
             updates.is_empty() || file.updates.as_ref().is_none_or(stays)
         };
         let is_copied = |(at, origin): (usize, &Origin)| {
@@ -218,13 +219,9 @@ impl Rewrite<'_> {
         };
         let mut columns = Vec::with_capacity(origins.len());
         for (at, origin) in origins.iter().enumerate() {
-            if let (Origin::Same { root }, None) = (origin, &kept) {
-                let metadata = source.row_group(group);
-                let chunks =
-                    source.leaves(*root).into_iter().map(|leaf| metadata.column(leaf).clone());
-                columns.push(futures::future::Either::Left(std::future::ready(Ok(Piece::Copied(
-                    bytes.clone(),
-                    chunks.collect(),
+            if let (Origin::Same { root }, None, true) = (origin, &kept, is_unchanged(at)) {
+                columns.push(futures::future::Either::Left(std::future::ready(Ok(copied(
+                    source, &bytes, group, *root,
                 )))));
                 continue;
             }
