@@ -201,7 +201,7 @@ impl Feed {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(20),
+        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(16),
         failure_persistence: None,
         max_shrink_iters: 400,
         ..ProptestConfig::default()
