@@ -116,11 +116,10 @@ fn any_feed() -> impl Strategy<Value = Feed> {
     let changes = prop::collection::vec((any_change(), cut), 1..14);
     let num_others = prop::sample::select(vec![0, 40]);
     (changes, any::<bool>(), any::<bool>(), num_others).prop_map(
-        |(changes, has_order, deletion_vectors, num_others)| Feed {
-            changes,
-            has_order,
-            deletion_vectors,
-            num_others,
+        |(mut changes, has_order, deletion_vectors, num_others)| {
+            // The column of order has to be there with the first batch.
+            changes[0].0.version.get_or_insert(0);
+            Feed { changes, has_order, deletion_vectors, num_others }
         },
     )
 }
@@ -202,7 +201,7 @@ impl Feed {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(20),
+        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(16),
         failure_persistence: None,
         max_shrink_iters: 400,
         ..ProptestConfig::default()

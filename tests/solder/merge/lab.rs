@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow_array::{Array, RecordBatch};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
-use arrow_schema::DataType;
 use arrow_select::concat::concat_batches;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake_core::DeltaTable;
@@ -17,6 +16,7 @@ use solder_lake::Error;
 use solder_lake::merge::{EntityReport, MergeReport, MergeSettings, Rule, TableReport, merge};
 use solder_relationalize::Settings;
 use solder_relationalize::relation::{Role, Table};
+use solder_relationalize::shape::ColumnType;
 use tokio::runtime::Runtime;
 use url::Url;
 
@@ -228,16 +228,15 @@ impl LakeLab {
         let mut expected = BTreeMap::new();
         if !records.is_empty() {
             fresh.run(|settings| settings.keys = key("id"));
-            for table in fresh.tables() {
-                let batch = fresh.table(&table);
-                expected.insert(table, batch);
+            for table in fresh.shape("orders").layout.tables {
+                let batch = fresh.table(&table.name);
+                expected.insert(table.name.clone(), (plain_types(&table), batch));
             }
         }
         let mut found: BTreeMap<String, Vec<Row>> =
             self.tables().into_iter().map(|table| (table.clone(), self.rows(&table))).collect();
         self.check_lengths(&found)?;
-        for (table, batch) in &expected {
-            let types = plain_types(batch);
+        for (table, (types, batch)) in &expected {
             let mut wanted = rows(batch);
             let Some(found) = found.remove(table).or_else(|| wanted.is_empty().then(Vec::new))
             else {
@@ -247,7 +246,7 @@ impl LakeLab {
             let has_types: Vec<&String> = found.iter().flat_map(Row::keys).collect();
             for row in &mut wanted {
                 row.remove("_seq");
-                for (column, type_name) in &types {
+                for (column, type_name) in types {
                     let name = format!("_{column}__type");
                     if row.contains_key(column) && has_types.contains(&&name) {
                         row.entry(name).or_insert_with(|| (*type_name).to_owned());
@@ -340,16 +339,16 @@ fn text(values: &dyn Array, row: usize) -> Option<String> {
     })
 }
 
-/// The JSON types of columns whose values all have one.
-fn plain_types(batch: &RecordBatch) -> Vec<(String, &'static str)> {
-    let schema = batch.schema();
-    let typed = schema.fields().iter().map(|field| {
-        let name = match field.data_type() {
-            DataType::Boolean => "boolean",
-            DataType::Utf8 => "string",
+/// The JSON types of a table's columns whose values all have one.
+fn plain_types(table: &Table) -> Vec<(String, &'static str)> {
+    let typed = table.columns.iter().map(|column| {
+        let name = match column.column_type {
+            ColumnType::Boolean => "boolean",
+            ColumnType::String => "string",
+            // Also those that are kept as text, since no type of number holds all of them.
             _ => "number",
         };
-        (field.name().clone(), name)
+        (column.name.clone(), name)
     });
     typed.collect()
 }

@@ -182,3 +182,20 @@ fn m4_several_columns_of_order(#[case] day: i64, #[case] hour: i64, #[case] winn
     lab.take(&format!("{{\"id\":1,\"day\":{day},\"hour\":{hour},\"v\":\"b\"}}\n"), rule());
     lab.shows("orders", &format!("| id | v |\n| 1 | {winner} |"));
 }
+
+/// M3: a record without its key cannot be placed: it is set aside, with its neighbours left as they are,
+/// and its child rows do not come.
+#[test]
+fn m3_records_without_a_key() {
+    let lab = LakeLab::new();
+    let rule = || Rule { key: vec!["code".to_owned()], ..Rule::default() };
+    lab.stage_with(
+        "{\"code\":\"a\",\"t\":[1]}\n{\"code\":null,\"t\":[2]}\n",
+        |_: &mut Settings| {},
+    );
+    let report = lab.merge(rule());
+    assert_eq!(report.num_records_quarantined, 1);
+    assert!(report.quarantine.is_some_and(|place| place.contains("_quarantine")));
+    lab.shows("orders", "| code |\n| a |");
+    lab.shows("orders__t", "| value |\n| 1 |");
+}

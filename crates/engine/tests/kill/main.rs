@@ -1,4 +1,4 @@
-//! R20: a run that is killed at any stage leaves the last committed state whole, and the next run
+//! R20, and for merges M8: a run that is killed at any stage leaves the last committed state whole, and the next run
 //! neither loses nor repeats a record, and clears away what the dead one left.
 //!
 //! The program itself is run and killed; `SOLDER_PAUSE_AT` holds it at a stage until then.
@@ -9,6 +9,10 @@
     clippy::panic,
     reason = "tests fail by panicking"
 )]
+
+#[path = "../lake/mod.rs"]
+mod lake;
+mod merge;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod engine;
+#[path = "../lake/mod.rs"]
+mod lake;
 mod many_small;
+mod merge;
 mod other_stores;
 mod s3;
 mod s3_faults;

@@ -1,10 +1,11 @@
 //! An S3 server on loopback over a temporary folder, which counts requests, and is slow or fails when told
 //! to.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{File, Metadata};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -35,6 +36,17 @@ pub enum Fault {
     Replace,
 }
 
+/// What goes wrong when an object is written.
+#[derive(Clone, Copy, Debug)]
+pub enum WriteFault {
+    /// It is stored, and the answer is an error of the server.
+    StoredThenError,
+    /// It is stored, and the connection is cut before the answer.
+    StoredThenCut,
+    /// The server is busy, and nothing is stored.
+    Busy,
+}
+
 /// The server; its end is that of its runtime.
 pub struct Server {
     pub endpoint: String,
@@ -50,6 +62,12 @@ struct State {
     read: Mutex<Vec<String>>,
     /// By the end of the key.
     fault: Mutex<Option<(&'static str, Fault)>>,
+    /// By the end of the key, and so many times.
+    write_fault: Mutex<Option<(&'static str, WriteFault, usize)>>,
+    /// Whether objects are overwritten that should only be created.
+    ignores_conditions: AtomicBool,
+    /// Held while an object is created: S3 lets one of many writers do so, the folder would let several.
+    creating: tokio::sync::Mutex<()>,
     /// How long a request takes before it is answered.
     delay: Mutex<Duration>,
     /// Requests for objects that are under way, and the most there ever were.
@@ -102,6 +120,21 @@ impl Server {
     /// Makes reading of the object that ends so fail.
     pub fn fail(&self, key_end: &'static str, fault: Fault) {
         *self.state.fault.lock().unwrap() = Some((key_end, fault));
+    }
+
+    /// Makes writing of the object that ends so fail so many times.
+    pub fn fail_writing(&self, key_end: &'static str, fault: WriteFault, times: usize) {
+        *self.state.write_fault.lock().unwrap() = Some((key_end, fault, times));
+    }
+
+    /// Whether the fault that was asked for has struck as often as it should.
+    pub fn has_failed(&self) -> bool {
+        self.state.write_fault.lock().unwrap().is_none()
+    }
+
+    /// Makes the server overwrite objects that should only be created, as some stores do.
+    pub fn ignore_conditions(&self) {
+        self.state.ignores_conditions.store(true, Ordering::Relaxed);
     }
 
     /// Makes every request for an object or a listing take so long.
@@ -174,13 +207,18 @@ impl Counted {
         if !bucket.is_dir() {
             return Err(s3s::s3_error!(NoSuchBucket));
         }
-        assert_eq!(input.delimiter, None);
         let prefix = input.prefix.clone().unwrap_or_default();
         let begin: usize =
             input.continuation_token.as_ref().map_or(0, |token| token.parse().unwrap());
         let mut listings = self.state.listings.lock().unwrap();
         if begin == 0 {
-            listings.insert(prefix.clone(), Arc::new(objects(&bucket, &prefix)));
+            let mut listing = objects(&bucket, &prefix);
+            listing.retain(|object| object.key > input.start_after);
+            listings.insert(prefix.clone(), Arc::new(listing));
+        }
+        if input.delimiter.is_some() {
+            let listing = listings.get(&prefix).unwrap();
+            return Ok(folder_of(listing, &prefix));
         }
         let listing = listings.get(&prefix).unwrap().clone();
         let page: Vec<_> = listing.iter().skip(begin).take(PAGE_OBJECTS).cloned().collect();
@@ -195,6 +233,18 @@ impl Counted {
             prefix: input.prefix,
             ..ListObjectsV2Output::default()
         })
+    }
+
+    /// The fault that strikes now.
+    fn write_fault(&self, key: &str) -> Option<WriteFault> {
+        let mut fault = self.state.write_fault.lock().unwrap();
+        let (_, kind, times) = fault.as_mut().filter(|(end, ..)| key.ends_with(*end))?;
+        let kind = *kind;
+        *times -= 1;
+        if *times == 0 {
+            *fault = None;
+        }
+        Some(kind)
     }
 
     /// The fault that strikes now.
@@ -220,6 +270,29 @@ impl Counted {
 
 /// As many objects as S3 lists at one time.
 const PAGE_OBJECTS: usize = 1000;
+
+/// What lies directly in a folder: its objects, and the folders below it.
+fn folder_of(listing: &[Object], prefix: &str) -> ListObjectsV2Output {
+    let mut contents = Vec::new();
+    let mut folders = BTreeSet::new();
+    for object in listing {
+        let key = object.key.as_deref().unwrap();
+        match key[prefix.len()..].find('/') {
+            Some(slash) => {
+                folders.insert(key[..=prefix.len() + slash].to_owned());
+            }
+            None => contents.push(object.clone()),
+        }
+    }
+    let folder = |prefix| CommonPrefix { prefix: Some(prefix) };
+    ListObjectsV2Output {
+        contents: Some(contents),
+        common_prefixes: Some(folders.into_iter().map(folder).collect()),
+        is_truncated: Some(false),
+        prefix: Some(prefix.to_owned()),
+        ..ListObjectsV2Output::default()
+    }
+}
 
 /// All objects whose keys begin with a prefix, in the order of their keys.
 fn objects(bucket: &Path, prefix: &str) -> Vec<Object> {
@@ -326,6 +399,33 @@ counted_requests! {
             }
         }
 
+        async fn put_object(
+            &self,
+            mut request: S3Request<PutObjectInput>,
+        ) -> S3Result<S3Response<PutObjectOutput>> {
+            self.count("put_object");
+            if self.state.ignores_conditions.load(Ordering::Relaxed) {
+                request.input.if_none_match = None;
+            }
+            let fault = self.write_fault(&request.input.key);
+            if let Some(WriteFault::Busy) = fault {
+                return Err(s3s::s3_error!(SlowDown));
+            }
+            let stored = match request.input.if_none_match {
+                Some(_) => {
+                    let _alone = self.state.creating.lock().await;
+                    self.files.put_object(request).await?
+                }
+                None => self.files.put_object(request).await?,
+            };
+            match fault {
+                Some(WriteFault::StoredThenError) => Err(s3s::s3_error!(InternalError)),
+                // The task ends with its connection, and without a word.
+                Some(WriteFault::StoredThenCut) => std::panic::resume_unwind(Box::new("cut")),
+                _ => Ok(stored),
+            }
+        }
+
         async fn list_objects_v2(
             &self,
             request: S3Request<ListObjectsV2Input>,
@@ -335,7 +435,6 @@ counted_requests! {
             Ok(S3Response::new(self.list(request.input)?))
         }
     }
-    put_object(PutObjectInput) -> PutObjectOutput;
     copy_object(CopyObjectInput) -> CopyObjectOutput;
     delete_object(DeleteObjectInput) -> DeleteObjectOutput;
     delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput;
