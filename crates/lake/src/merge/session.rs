@@ -106,6 +106,9 @@ impl Engine {
         // lose the order of rows that come.
         options.optimizer.hash_join_single_partition_threshold = usize::MAX;
         options.optimizer.hash_join_single_partition_threshold_rows = usize::MAX;
+        // Partitions of a join that wait for each other would wait for ever: those of rows that come are read
+        // one after the other.
+        options.optimizer.enable_join_dynamic_filter_pushdown = false;
         let context = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
         Session { context, about: about.to_owned() }
     }
