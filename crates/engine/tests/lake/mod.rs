@@ -27,6 +27,7 @@ pub fn rows(table: &Path) -> Vec<String> {
 }
 
 /// The properties of a table.
+#[allow(dead_code, reason = "not every test binary asks")]
 pub fn properties(table: &Path) -> Value {
     let metadata = log(table).into_iter().rev().find_map(|mut action| {
         action.get_mut("metaData").map(|metadata| metadata["configuration"].take())

@@ -90,7 +90,7 @@ impl Encoder {
     ///
     /// The values do not fit the column.
     pub fn encode(&self, position: usize, arrays: &[ArrayRef]) -> Result<EncodedColumn> {
-        let factory = match arrays.first().is_some_and(|array| repeats(array)) {
+        let factory = match arrays.first().is_some_and(repeats) {
             true => &self.dictionary,
             false => &self.direct,
         };

@@ -764,7 +764,7 @@ impl<'a> Merging<'a> {
         change.operation = match self.matching.mode {
             Mode::Append => Operation::Append,
             Mode::Overwrite => Operation::Overwrite,
-            Mode::Upsert | Mode::InsertOnly | Mode::Scd2 => Operation::Merge,
+            Mode::Upsert | Mode::InsertOnly => Operation::Merge,
         };
         let sequence = i64::try_from(self.entity.sequence).unwrap_or(i64::MAX);
         change.transactions = vec![(self.app_id(), sequence)];

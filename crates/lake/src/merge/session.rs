@@ -115,11 +115,6 @@ impl Engine {
 }
 
 impl Session {
-    /// The context, for tables that others provide.
-    pub fn context(&self) -> &SessionContext {
-        &self.context
-    }
-
     /// Makes the rows of Parquet files a table.
     ///
     /// # Errors

@@ -55,8 +55,6 @@ pub enum Mode {
     InsertOnly,
     /// The records replace all that is there.
     Overwrite,
-    /// A record becomes the current version of its key; older versions stay.
-    Scd2,
 }
 
 impl Mode {
@@ -67,27 +65,25 @@ impl Mode {
             Mode::Append => "append",
             Mode::InsertOnly => "insert-only",
             Mode::Overwrite => "overwrite",
-            Mode::Scd2 => "scd2",
         }
     }
 
     /// Whether it cannot do without a key.
     pub fn needs_key(self) -> bool {
-        matches!(self, Mode::Upsert | Mode::InsertOnly | Mode::Scd2)
+        matches!(self, Mode::Upsert | Mode::InsertOnly)
     }
 }
 
 /// A text that is no mode.
 #[derive(Debug, thiserror::Error)]
-#[error("it is none of upsert, append, insert-only, overwrite and scd2")]
+#[error("it is none of upsert, append, insert-only and overwrite")]
 pub struct ModeError;
 
 impl FromStr for Mode {
     type Err = ModeError;
 
     fn from_str(text: &str) -> Result<Mode, ModeError> {
-        const ALL: [Mode; 5] =
-            [Mode::Upsert, Mode::Append, Mode::InsertOnly, Mode::Overwrite, Mode::Scd2];
+        const ALL: [Mode; 4] = [Mode::Upsert, Mode::Append, Mode::InsertOnly, Mode::Overwrite];
         ALL.into_iter().find(|mode| mode.name() == text).ok_or(ModeError)
     }
 }
@@ -155,6 +151,6 @@ mod tests {
         assert_eq!(settings.rule("donors").mode, Some(Mode::Overwrite));
         settings.job_rules.push((Some("donors".to_owned()), mode(Mode::InsertOnly)));
         assert_eq!(settings.rule("donors").mode, Some(Mode::Overwrite), "flags override the file");
-        assert!("replace".parse::<Mode>().is_err() && "scd2".parse::<Mode>().is_ok());
+        assert!("replace".parse::<Mode>().is_err() && "append".parse::<Mode>().is_ok());
     }
 }

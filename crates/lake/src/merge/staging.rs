@@ -34,8 +34,6 @@ pub struct StagedEntity {
     pub sequence: u64,
     /// That run's id.
     pub run_id: String,
-    /// When that run committed, RFC 3339.
-    pub committed_at: String,
     /// The root's columns of the declared key; empty without one.
     pub key: Vec<String>,
     /// The tables, parents before children; the first is the root.
@@ -122,7 +120,6 @@ fn staged_entity(
         name: name.to_owned(),
         sequence: entity.sequence,
         run_id: run.map(|run| run.run_id.clone()).unwrap_or_default(),
-        committed_at: run.map(|run| run.committed_at.clone()).unwrap_or_default(),
         key,
         tables: layout.tables.iter().map(table).collect(),
     })
