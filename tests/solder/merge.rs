@@ -7,5 +7,6 @@ mod deletes;
 mod errors;
 mod feed;
 mod lab;
+mod maintain;
 mod modes;
 mod schema;

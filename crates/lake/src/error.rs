@@ -101,6 +101,14 @@ pub enum Error {
         /// What there is.
         hint: String,
     },
+    /// A place without Delta tables.
+    #[error(
+        "there are no Delta tables in `{lake}`; `engine merge --staging CURATED --into {lake}` brings some"
+    )]
+    NoTables {
+        /// The place.
+        lake: String,
+    },
     /// Staging without a key, and a mode that needs one.
     #[error(
         "`{entity}` has no key, which {mode} needs: declare it with `engine relationalize --key {entity}=COLUMN`, or merge with --key {entity}=COLUMN, --mode append or --mode overwrite"
@@ -239,7 +247,7 @@ impl Error {
             | Error::Widening { .. }
             | Error::GlueNames { .. }
             | Error::Check { .. } => 65,
-            Error::NoTable { .. } | Error::NoEntity { .. } => 66,
+            Error::NoTable { .. } | Error::NoTables { .. } | Error::NoEntity { .. } => 66,
             Error::HalfMerged { .. } | Error::Contended { .. } => 75,
             Error::UnsafeStore { .. } | Error::JobFile { .. } => 78,
             Error::Fetch { source, .. } => store_code(source),

@@ -23,12 +23,17 @@ fn m8_one_commit_per_table() {
     assert_eq!(lab.action("orders", "metaData")["configuration"].get("solder.merging"), None);
 }
 
+/// A rule with deletions, where the mode knows any.
+fn rule_of(mode: Mode) -> Rule {
+    if mode == Mode::Append { Rule::default() } else { deleting() }
+}
+
 /// M8: a rerun of what is merged does nothing, in any mode, and says so.
 #[rstest]
 fn m8_a_rerun_changes_nothing(
     #[values(Mode::Upsert, Mode::Append, Mode::InsertOnly, Mode::Overwrite)] mode: Mode,
 ) {
-    let rule = || Rule { mode: Some(mode), ..deleting() };
+    let rule = || Rule { mode: Some(mode), ..rule_of(mode) };
     let lab = LakeLab::new();
     lab.take("{\"id\":1,\"t\":[1],\"deleted\":false}\n{\"id\":2,\"t\":[2]}\n", rule());
     lab.take("{\"id\":1,\"t\":[1,2]}\n{\"id\":3,\"t\":[]}\n", rule());
@@ -128,8 +133,9 @@ fn m10_a_dry_run_says_what_a_merge_does(
     #[values(Mode::Upsert, Mode::Append, Mode::InsertOnly, Mode::Overwrite)] mode: Mode,
     #[values(false, true)] is_soft: bool,
 ) {
+    let is_soft = is_soft && mode != Mode::Append;
     let soft_delete = is_soft.then(|| "is_gone".to_owned());
-    let rule = || Rule { mode: Some(mode), soft_delete: soft_delete.clone(), ..deleting() };
+    let rule = || Rule { mode: Some(mode), soft_delete: soft_delete.clone(), ..rule_of(mode) };
     let lab = LakeLab::new();
     for batch in [
         "{\"id\":1,\"v\":1,\"t\":[1,2],\"deleted\":false}\n{\"id\":2,\"t\":[3]}\n{\"id\":4,\"t\":[9,9]}\n",

@@ -207,3 +207,13 @@ fn m1_nothing_staged() {
     assert_eq!(code, 66, "{error}");
     assert!(error.contains("LAB/curated"), "{error}");
 }
+
+/// M2: an append takes every record as it is, and says so when it is told what it would not do.
+#[test]
+fn m2_an_append_knows_no_deletions() {
+    let lab = LakeLab::new();
+    lab.stage("{\"id\":1,\"deleted\":true}\n");
+    let (code, error) = lab.fail(Rule { mode: Some(Mode::Append), ..deleting() });
+    assert_eq!(code, 64);
+    assert!(error.contains("--delete-when and --order-by have no meaning there"), "{error}");
+}

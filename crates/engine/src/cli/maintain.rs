@@ -201,9 +201,14 @@ fn restore_text(reports: &[RestoreReport]) -> String {
     let mut text = String::new();
     for report in reports {
         let RestoreReport { table, restored, version } = report;
-        let _ = match restored == version {
-            true => writeln!(text, "{table}: is at version {version}"),
-            false => writeln!(text, "{table}: version {version} is version {restored} again"),
+        let _ = match restored {
+            None => writeln!(text, "{table}: was not there, and has no rows in version {version}"),
+            Some(restored) if restored == version => {
+                writeln!(text, "{table}: is at version {version}")
+            }
+            Some(restored) => {
+                writeln!(text, "{table}: version {version} is version {restored} again")
+            }
         };
     }
     text

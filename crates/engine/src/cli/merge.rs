@@ -14,8 +14,9 @@ use super::resources::{cores, default_memory, size};
 /// Takes every committed run of the staging area that is not in the lake yet. Key, parents and columns
 /// come from the staging area's manifest, so two places are enough:
 ///
-///   engine relationalize raw/ curated/ --key orders=id
-///   engine merge --staging curated/ --into lake/
+/// `engine relationalize raw/ curated/ --key orders=id`
+///
+/// `engine merge --staging curated/ --into lake/`
 #[derive(Debug, Args)]
 pub(crate) struct Merge {
     /// The curated place whose runs are merged

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::lake::Lake;
 use crate::merge::{Engine, Session, Statement, quoted};
 
-use super::delta_table;
+use super::{all_names, delta_table};
 
 const LENGTHS: Statement = Statement::new(
     "comparing lengths with child rows",
@@ -65,7 +65,7 @@ pub async fn check(
 ) -> Result<CheckReport, Error> {
     let engine = Engine::new(memory_bytes, threads, &[lake.mount() as &Mount])?;
     let mut tables = Vec::new();
-    for name in lake.table_names().await? {
+    for name in all_names(lake).await? {
         tables.push(lake.existing(&name).await?);
     }
     for name in wanted {

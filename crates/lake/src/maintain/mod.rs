@@ -27,7 +27,7 @@ use crate::lake::Lake;
 /// The tables asked for, which must be there; all of the lake when none is.
 async fn tables(lake: &Lake, wanted: &[String]) -> Result<Vec<Table>, Error> {
     let names = match wanted.is_empty() {
-        true => lake.table_names().await?,
+        true => all_names(lake).await?,
         false => wanted.to_vec(),
     };
     let mut tables = Vec::with_capacity(names.len());
@@ -35,6 +35,15 @@ async fn tables(lake: &Lake, wanted: &[String]) -> Result<Vec<Table>, Error> {
         tables.push(lake.existing(&name).await?);
     }
     Ok(tables)
+}
+
+/// The names of all tables, of which there must be one.
+async fn all_names(lake: &Lake) -> Result<Vec<String>, Error> {
+    let names = lake.table_names().await?;
+    match names.is_empty() {
+        true => Err(Error::NoTables { lake: lake.place().to_string() }),
+        false => Ok(names),
+    }
 }
 
 /// The table as deltalake's own operations take it.

@@ -3,7 +3,7 @@
 use deltalake_core::kernel::Version;
 use serde::Serialize;
 
-use crate::delta::{Change, Operation, Outcome, Table, commit, schema};
+use crate::delta::{Change, DataFile, Operation, Outcome, Table, commit, schema};
 use crate::error::Error;
 use crate::lake::Lake;
 
@@ -23,8 +23,8 @@ pub enum RestoreTo {
 pub struct RestoreReport {
     /// The table.
     pub table: String,
-    /// The version whose state it has again.
-    pub restored: Version,
+    /// The version whose state it has again; `None` of a table that was not there then, and has no rows now.
+    pub restored: Option<Version>,
     /// The version that this made; the same as before when it had that state already.
     pub version: Version,
 }
@@ -41,16 +41,24 @@ pub async fn restore(lake: &Lake, name: &str, to: RestoreTo) -> Result<Vec<Resto
     let table = lake.existing(name).await?;
     let (version, instant) = match to {
         RestoreTo::Version(version) => (version, committed_at(lake, &table, version).await?),
-        RestoreTo::Timestamp(instant) => (version_at(lake, &table, instant).await?, instant),
+        RestoreTo::Timestamp(instant) => {
+            let version = version_at(lake, &table, instant).await?;
+            let none = || {
+                let table = &table.folder.address;
+                Error::Usage(format!("`{table}` has no version of {instant} or before"))
+            };
+            (version.ok_or_else(none)?, instant)
+        }
     };
     let mut reports = Vec::new();
     if table.property(schema::ROOT) == Some(name) {
         for child in lake.table_names().await?.into_iter().filter(|child| child != name) {
             let child = lake.existing(&child).await?;
             if child.property(schema::ROOT) == Some(name) {
-                // A child of later times has no such state: it goes back to its first, without rows.
-                let version = version_at(lake, &child, instant).await.unwrap_or(0);
-                reports.push(restore_one(lake, &child, version).await?);
+                reports.push(match version_at(lake, &child, instant).await? {
+                    Some(version) => restore_one(lake, &child, version).await?,
+                    None => empty(&child).await?,
+                });
             }
         }
     }
@@ -66,7 +74,8 @@ async fn restore_one(lake: &Lake, table: &Table, version: Version) -> Result<Res
             table.version()
         )));
     }
-    let mut report = RestoreReport { table: table.name().to_owned(), restored: version, version };
+    let mut report =
+        RestoreReport { table: table.name().to_owned(), restored: Some(version), version };
     if version < table.version() {
         let restored = delta_table(table)
             .await?
@@ -111,16 +120,37 @@ async fn committed_at(
     })
 }
 
+/// The last version at or before an instant; `None` when the table was not there yet.
 async fn version_at(
     lake: &Lake,
     table: &Table,
     instant: jiff::Timestamp,
-) -> Result<Version, Error> {
+) -> Result<Option<Version>, Error> {
     let commits = history(lake, table.name(), None).await?;
     let is_then =
         |timestamp: &str| timestamp.parse().is_ok_and(|at: jiff::Timestamp| at <= instant);
     let found = commits.iter().find(|commit| commit.timestamp.as_deref().is_some_and(is_then));
-    found.map(|commit| commit.version).ok_or_else(|| {
-        Error::Usage(format!("`{}` has no version of {instant} or before", table.folder.address))
-    })
+    Ok(found.map(|commit| commit.version))
+}
+
+/// Takes all rows out of a table that was not there at the time that is restored.
+async fn empty(table: &Table) -> Result<RestoreReport, Error> {
+    let files = table.files()?;
+    let mut report =
+        RestoreReport { table: table.name().to_owned(), restored: None, version: table.version() };
+    if !files.is_empty() {
+        let change = Change {
+            removes: files.iter().map(DataFile::remove).collect(),
+            operation: Operation::Overwrite,
+            ..Change::default()
+        };
+        report.version = match commit(&table.folder, Some(table), change).await? {
+            Outcome::Committed(version) => version,
+            Outcome::Overtaken => {
+                let table = table.folder.address.clone();
+                return Err(Error::Contended { table, attempts: 1 });
+            }
+        };
+    }
+    Ok(report)
 }

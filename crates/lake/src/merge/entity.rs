@@ -932,6 +932,12 @@ fn matching(entity: &StagedEntity, root: &StagedTable, rule: &Rule) -> Result<Ma
         true => entity.key.clone(),
         false => columns("--key", &rule.key)?,
     };
+    if mode == Mode::Append && (rule.delete_when.is_some() || !rule.order_by.is_empty()) {
+        return Err(Error::Usage(format!(
+            "`{}` is merged with --mode append, which takes every record as it is: --delete-when and --order-by have no meaning there",
+            entity.name
+        )));
+    }
     if key.is_empty() && mode.needs_key() {
         return Err(Error::NoKey { entity: entity.name.clone(), mode: mode.name() });
     }

@@ -60,11 +60,12 @@ pub fn merge(io: &Arc<Io>, settings: &MergeSettings) -> Result<MergeReport, Erro
         if !settings.dry_run {
             lake.check_store().await?;
         }
-        for entity in &staging.entities {
-            let parts = (&lake, &engine, &workers);
-            if let Some(merging) = Merging::new(parts, &staging, entity, settings)? {
-                report.entities.push(merging.run().await?);
-            }
+        // Before any of them is merged, so that a missing key of one leaves the others as they are.
+        let parts = (&lake, &engine, &workers);
+        let entities = staging.entities.iter();
+        let mergings = entities.map(|entity| Merging::new(parts, &staging, entity, settings));
+        for merging in mergings.collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+            report.entities.push(merging.run().await?);
         }
         Ok::<_, Error>(())
     };
