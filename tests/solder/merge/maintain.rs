@@ -13,14 +13,21 @@ fn wait<T>(future: impl Future<Output = Result<T, solder_lake::Error>>) -> T {
 
 fn findings(lake: &Lake) -> Vec<String> {
     let report = wait(check(lake, &[], 64 << 20, 2));
-    report.findings.into_iter().map(|finding| format!("{}: {}", finding.table, finding.check)).collect()
+    report
+        .findings
+        .into_iter()
+        .map(|finding| format!("{}: {}", finding.table, finding.check))
+        .collect()
 }
 
 /// M12: a root takes its children along, and a child table that was not there then has no rows.
 #[test]
 fn m12_restore_takes_children_along() {
     let lab = LakeLab::of("{\"id\":1,\"v\":1,\"t\":[1,2]}\n");
-    lab.take("{\"id\":1,\"v\":2,\"t\":[3],\"u\":[7]}\n{\"id\":2,\"v\":2,\"u\":[8,9]}\n", Rule::default());
+    lab.take(
+        "{\"id\":1,\"v\":2,\"t\":[3],\"u\":[7]}\n{\"id\":2,\"v\":2,\"u\":[8,9]}\n",
+        Rule::default(),
+    );
     let lake = Lake::open(lab.folder("").to_str().unwrap()).unwrap();
     assert!(findings(&lake).is_empty());
     // Version 0 begins the first merge, 1 ends it.
@@ -43,7 +50,8 @@ fn m12_optimize_changes_no_row() {
     }
     let lake = Lake::open(lab.folder("").to_str().unwrap()).unwrap();
     let sorted = || {
-        let mut rows: Vec<String> = lab.rows("orders").iter().map(|row| format!("{row:?}")).collect();
+        let mut rows: Vec<String> =
+            lab.rows("orders").iter().map(|row| format!("{row:?}")).collect();
         rows.sort();
         rows
     };
