@@ -21,36 +21,17 @@ pub fn keep_freed_memory() {
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, never) }
 }
 
-/// Whether a new arena is made of memory that is there at once (1), as it is used (0), or as the system is
-/// set (2). Its place in the list is as fixed as that of the delay.
-const ARENA_EAGER_COMMIT: c_int = 4;
-
-/// Takes memory from the system as it is used, not an arena at a time: a merge of few rows then peaks at two
-/// thirds, in the same time.
-///
-/// Called before any thread is started.
-pub fn commit_as_used() {
-    // SAFETY: as in `keep_freed_memory`.
-    unsafe { libmimalloc_sys::mi_option_set(ARENA_EAGER_COMMIT, 0) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The options are those that they are taken for: by default a second, and as the system is set.
+    /// The option is the one that it is taken for: its default is a second.
     #[test]
-    fn the_options_are_known_by_their_defaults() {
+    fn the_option_is_the_delay() {
         // SAFETY: reads a number of the table, which no other test writes.
         let get = || unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
         assert_eq!(get(), 1_000);
         keep_freed_memory();
         assert_eq!(get(), -1);
-
-        // SAFETY: as above.
-        let get = || unsafe { libmimalloc_sys::mi_option_get(ARENA_EAGER_COMMIT) };
-        assert_eq!(get(), 2);
-        commit_as_used();
-        assert_eq!(get(), 0);
     }
 }

@@ -42,14 +42,10 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { 0 });
         }
     };
-    match &cli.command {
-        Command::Relationalize(args) if args.memory() >= MUCH_MEMORY => {
-            allocator::keep_freed_memory();
-        }
-        Command::Merge(_) | Command::Optimize(_) | Command::Check(_) => {
-            allocator::commit_as_used();
-        }
-        _ => {}
+    if let Command::Relationalize(args) = &cli.command
+        && args.memory() >= MUCH_MEMORY
+    {
+        allocator::keep_freed_memory();
     }
     let console = Arc::new(Console::new(cli.log));
     match run(cli.command, &console) {
