@@ -145,7 +145,7 @@ pub enum Error {
     },
     /// A change of type that would lose data (M7).
     #[error(
-        "column `{column}` of `{table}` ({path}) is {target} in the lake and {staged} in staging, and neither holds the other without loss; --mode overwrite --overwrite-schema would reload the table"
+        "column `{column}` of `{table}` ({path}) is {target} in the lake and {staged} in staging, and neither holds the other without loss; `engine relationalize --resolve '{path}=cast:TYPE'` can bring staging to the type of the lake"
     )]
     Types {
         /// The table.

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef};
-use arrow_schema::{DataType, SchemaRef};
+use arrow_schema::{DataType, FieldRef, Schema};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
 };
 use parquet::basic::{Compression, Encoding, Type, ZstdLevel};
-use parquet::errors::Result;
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::properties::{
+    EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterPropertiesPtr,
+};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::SchemaDescriptor;
 
@@ -22,9 +24,14 @@ const SAMPLE_ROWS: usize = 4096;
 
 /// Encodes columns of a table.
 pub struct Encoder {
-    schema: SchemaRef,
     parquet: SchemaDescriptor,
     properties: WriterPropertiesPtr,
+    columns: Vec<ColumnEncoder>,
+}
+
+/// Encodes one top-level column.
+struct ColumnEncoder {
+    field: FieldRef,
     /// For values that repeat.
     dictionary: ArrowRowGroupWriterFactory,
     /// For values that do not: an attempt at a dictionary would cost more than all else.
@@ -40,39 +47,17 @@ impl Encoder {
     /// # Errors
     ///
     /// The schema has a type that Parquet has not.
-    pub fn new(schema: SchemaRef) -> Result<Arc<Encoder>> {
-        let parquet = ArrowSchemaConverter::new().convert(&schema)?;
-        let properties = || {
-            WriterProperties::builder()
-                .set_compression(Compression::ZSTD(ZstdLevel::default()))
-                .set_statistics_enabled(EnabledStatistics::Chunk)
-                .set_offset_index_disabled(true)
-                .set_created_by(concat!("solder ", env!("CARGO_PKG_VERSION")).to_owned())
-        };
-        let mut direct = properties().set_dictionary_enabled(false);
-        for column in parquet.columns() {
-            if matches!(column.physical_type(), Type::INT32 | Type::INT64) {
-                let path = column.path().clone();
-                direct = direct.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-            }
-        }
-        let factory = |properties: &WriterPropertiesPtr| {
-            let root = parquet.root_schema_ptr();
-            let writer = SerializedFileWriter::new(Vec::new(), root, Arc::clone(properties))?;
-            Ok::<_, parquet::errors::ParquetError>(ArrowRowGroupWriterFactory::new(
-                &writer,
-                Arc::clone(&schema),
-            ))
-        };
+    pub fn new(schema: &Schema) -> Result<Arc<Encoder>> {
+        let parquet = ArrowSchemaConverter::new().convert(schema)?;
         let properties = Arc::new(properties().build());
-        let dictionary = factory(&properties)?;
-        let direct = factory(&Arc::new(direct.build()))?;
-        Ok(Arc::new(Encoder { schema, parquet, properties, dictionary, direct }))
+        let columns = schema.fields().iter().map(|field| ColumnEncoder::new(field, &properties));
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        Ok(Arc::new(Encoder { parquet, properties, columns }))
     }
 
     /// How many top-level columns there are.
     pub fn num_columns(&self) -> usize {
-        self.schema.fields().len()
+        self.columns.len()
     }
 
     /// The schema as Parquet has it.
@@ -88,24 +73,61 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// The values do not fit the column.
+    /// There is no such column, or the values do not fit it.
     pub fn encode(&self, position: usize, arrays: &[ArrayRef]) -> Result<EncodedColumn> {
+        match self.columns.get(position) {
+            Some(column) => column.encode(arrays),
+            None => Err(ParquetError::IndexOutOfBound(position, self.columns.len())),
+        }
+    }
+}
+
+impl ColumnEncoder {
+    fn new(field: &FieldRef, properties_of_all: &WriterPropertiesPtr) -> Result<ColumnEncoder> {
+        let schema = Arc::new(Schema::new(vec![Arc::clone(field)]));
+        let parquet = ArrowSchemaConverter::new().convert(&schema)?;
+        let mut direct = properties().set_dictionary_enabled(false);
+        for leaf in parquet.columns() {
+            if matches!(leaf.physical_type(), Type::INT32 | Type::INT64) {
+                let path = leaf.path().clone();
+                direct = direct.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+            }
+        }
+        let factory = |properties: &WriterPropertiesPtr| {
+            let root = parquet.root_schema_ptr();
+            let writer = SerializedFileWriter::new(Vec::new(), root, Arc::clone(properties))?;
+            Ok::<_, ParquetError>(ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema)))
+        };
+        Ok(ColumnEncoder {
+            field: Arc::clone(field),
+            dictionary: factory(properties_of_all)?,
+            direct: factory(&Arc::new(direct.build()))?,
+        })
+    }
+
+    fn encode(&self, arrays: &[ArrayRef]) -> Result<EncodedColumn> {
         let factory = match arrays.first().is_some_and(repeats) {
             true => &self.dictionary,
             false => &self.direct,
         };
-        let is_own = |leaf: &usize| self.parquet.get_column_root_idx(*leaf) == position;
-        let all = factory.create_column_writers(0)?.into_iter().enumerate();
-        let mut writers: Vec<ArrowColumnWriter> =
-            all.filter(|(leaf, _)| is_own(leaf)).map(|(_, writer)| writer).collect();
+        let mut writers = factory.create_column_writers(0)?;
         for array in arrays {
-            let leaves = compute_leaves(self.schema.field(position), array)?;
+            let leaves = compute_leaves(&self.field, array)?;
             for (writer, leaf) in writers.iter_mut().zip(&leaves) {
                 writer.write(leaf)?;
             }
         }
         writers.into_iter().map(ArrowColumnWriter::close).collect()
     }
+}
+
+/// What holds for all files and columns.
+fn properties() -> WriterPropertiesBuilder {
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
+        .set_created_by(concat!("solder ", env!("CARGO_PKG_VERSION")).to_owned())
 }
 
 /// Whether values repeat, as far as the first ones show.

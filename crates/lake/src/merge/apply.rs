@@ -74,7 +74,7 @@ impl Apply<'_> {
         going: Going,
         coming: Vec<BoxedRows>,
     ) -> Result<(Change, Metrics), Error> {
-        let encoder = Encoder::new(Arc::clone(self.alignment.schema()))
+        let encoder = Encoder::new(self.alignment.schema())
             .map_err(|error| Error::Internal(Box::new(error)))?;
         let mut metrics = Metrics::default();
         let mut change = Change::default();

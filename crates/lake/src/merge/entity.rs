@@ -370,7 +370,7 @@ impl<'a> Merging<'a> {
                 batches.try_fold(0, |sum, rows| async move { Ok(sum + rows) }).await?;
             return Ok(());
         }
-        let encoder = Encoder::new(staged_schema(self.root))
+        let encoder = Encoder::new(&staged_schema(self.root))
             .map_err(|error| Error::Internal(Box::new(error)))?;
         let folder = self.lake.folder(&format!("_quarantine/{}", self.entity.name))?;
         // The same merge again writes the same file again.
