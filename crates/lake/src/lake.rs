@@ -11,7 +11,7 @@ use solder_landing::{Creation, Mount, Place};
 use std::sync::Arc;
 use url::Url;
 
-use crate::delta::Table;
+use crate::delta::{Table, schema};
 use crate::error::Error;
 
 /// A lake: one folder per Delta table, and `_solder/` for what is ours.
@@ -92,7 +92,7 @@ impl Lake {
     ///
     /// The folder holds no Delta table, or its log cannot be read.
     pub async fn table(&self, name: &str) -> Result<Option<Table>, Error> {
-        Table::open(self.folder(name)?, None).await
+        Table::open(self.folder(name)?).await
     }
 
     /// The table of a name, which must exist.
@@ -120,14 +120,42 @@ impl Lake {
     ///
     /// The place cannot be listed.
     pub async fn table_names(&self) -> Result<Vec<String>, Error> {
+        self.table_names_where(|_| true).await
+    }
+
+    /// The child tables of a root whose names are wanted; no other folder is looked into.
+    ///
+    /// # Errors
+    ///
+    /// The place cannot be listed, or a log cannot be read.
+    pub async fn children(
+        &self,
+        root: &str,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<Table>, Error> {
+        let prefix = format!("{root}__");
+        let may_be = |name: &str| name.starts_with(&prefix) && is_wanted(name);
+        let mut children = Vec::new();
+        for name in self.table_names_where(may_be).await? {
+            let table = self.existing(&name).await?;
+            if table.property(schema::ROOT) == Some(root) {
+                children.push(table);
+            }
+        }
+        Ok(children)
+    }
+
+    async fn table_names_where(
+        &self,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>, Error> {
         let failed =
             |source| Error::Fetch { file: self.place.to_string(), source: Box::new(source) };
         let listing = self.mount.store.list_with_delimiter(Some(&self.mount.path)).await;
         let mut names = Vec::new();
         for folder in listing.map_err(failed)?.common_prefixes {
-            let Some(name) = folder.filename().filter(|name| !name.starts_with(['_', '.'])) else {
-                continue;
-            };
+            let is_table = |name: &&str| !name.starts_with(['_', '.']) && is_wanted(name);
+            let Some(name) = folder.filename().filter(is_table) else { continue };
             let log = folder.clone().join("_delta_log");
             let mut entries = self.mount.store.list(Some(&log));
             if entries.try_next().await.map_err(failed)?.is_some() {

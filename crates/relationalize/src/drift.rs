@@ -64,18 +64,7 @@ pub fn choices(entity: &str, shape: &Shape, plan: &Plan, layout: &Layout) -> Vec
     let mut kept: HashMap<&str, Vec<String>> = HashMap::new();
     for table in &layout.tables {
         for column in &table.columns {
-            let generated = matches!(
-                column.role,
-                Role::RowId
-                    | Role::RootRowId
-                    | Role::RootKey(_)
-                    | Role::Index(_)
-                    | Role::Key(_)
-                    | Role::Sequence
-                    | Role::GlueId
-                    | Role::GlueIndex
-            );
-            if !generated {
+            if !column.role.identifies_row() && column.role != Role::Sequence {
                 let name = format!("{}.{}", table.name, column.name);
                 kept.entry(&*column.path).or_default().push(name);
             }

@@ -145,7 +145,7 @@ pub async fn commit(
         table: folder.address.clone(),
         source: Box::new(source),
     };
-    let Ok(Some(found)) = Table::open(folder.clone(), None).await else {
+    let Ok(Some(found)) = Table::open(folder.clone()).await else {
         return Err(failed(error));
     };
     if is_in(&found, &change.transactions).await? {

@@ -41,29 +41,28 @@ pub struct DataFile {
 }
 
 impl Table {
-    /// The table in a folder, at a version or the latest; `None` when the folder is empty, or has only what
+    /// The table in a folder, at its latest version; `None` when the folder is empty, or has only what
     /// a merge wrote that was broken off before the first commit.
     ///
     /// # Errors
     ///
     /// The folder holds something else, or the log cannot be read.
-    pub(crate) async fn open(
-        folder: TableFolder,
-        version: Option<Version>,
-    ) -> Result<Option<Table>, Error> {
+    pub(crate) async fn open(folder: TableFolder) -> Result<Option<Table>, Error> {
         let log = folder.log();
         if !has_any(&folder, &folder.path.clone().join("_delta_log")).await? {
-            return match has_others(&folder).await? {
-                true => Err(Error::NotDelta { address: folder.address }),
-                false => Ok(None),
-            };
+            match contents(&folder).await? {
+                Contents::Nothing => return Ok(None),
+                Contents::Others => return Err(Error::NotDelta { address: folder.address }),
+                // Another writer made the table since the log was looked for.
+                Contents::Log => {}
+            }
         }
         let failed = |source| Error::Delta {
             action: "reading",
             table: folder.address.clone(),
             source: Box::new(source),
         };
-        let state = DeltaTableState::try_new(&log, version).await.map_err(failed)?;
+        let state = DeltaTableState::try_new(&log, None).await.map_err(failed)?;
         Table::from_state(folder, log, state).map(Some)
     }
 
@@ -183,19 +182,33 @@ async fn has_any(folder: &TableFolder, path: &StorePath) -> Result<bool, Error> 
     Ok(first.map_err(failed)?.is_some())
 }
 
-/// Whether a folder has files that no merge wrote.
-async fn has_others(folder: &TableFolder) -> Result<bool, Error> {
+/// What a folder holds in which no log was found.
+enum Contents {
+    /// Nothing, or what merges wrote that have not committed.
+    Nothing,
+    /// A log after all.
+    Log,
+    /// Files that no merge wrote.
+    Others,
+}
+
+async fn contents(folder: &TableFolder) -> Result<Contents, Error> {
     let is_own = |path: &StorePath| {
         let name = path.filename().and_then(|name| name.strip_prefix("part-"));
         let id = name.and_then(|name| name.strip_suffix(".parquet"));
         id.is_some_and(|id| uuid::Uuid::try_parse(id).is_ok())
     };
+    let log = folder.path.clone().join("_delta_log");
     let failed = |source| Error::Fetch { file: folder.address.clone(), source: Box::new(source) };
     let mut files = folder.store.list(Some(&folder.path));
+    let mut found = Contents::Nothing;
     while let Some(file) = files.try_next().await.map_err(failed)? {
+        if file.location.prefix_matches(&log) {
+            return Ok(Contents::Log);
+        }
         if !is_own(&file.location) {
-            return Ok(true);
+            found = Contents::Others;
         }
     }
-    Ok(false)
+    Ok(found)
 }

@@ -16,4 +16,6 @@ mod write;
 pub use encode::Encoder;
 pub use ranges::Ranges;
 pub use source::Source;
-pub use write::{BoxedRows, FILE_BYTES, NewFile, Piece, RowGroup, Rows, write_file, write_rows};
+pub use write::{
+    BoxedRows, FILE_BYTES, Piece, RowGroup, Rows, write_file, write_groups, write_rows,
+};

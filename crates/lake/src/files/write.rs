@@ -205,7 +205,20 @@ pub async fn write_rows(
 ) -> Result<Vec<Add>, Error> {
     let groups = group_rows(rows)
         .map(|batches| async move { encode_group(encoder, workers, batches?).await });
-    let mut groups = std::pin::pin!(groups.buffered(2));
+    write_groups(folder, encoder, groups.buffered(2)).await
+}
+
+/// Writes row groups to as many new files as they fill.
+///
+/// # Errors
+///
+/// A row group fails, or the place refuses.
+pub async fn write_groups(
+    folder: &TableFolder,
+    encoder: &Encoder,
+    groups: impl Stream<Item = Result<RowGroup, Error>>,
+) -> Result<Vec<Add>, Error> {
+    let mut groups = std::pin::pin!(groups);
     let mut adds = Vec::new();
     let mut file: Option<NewFile> = None;
     while let Some(group) = groups.try_next().await? {

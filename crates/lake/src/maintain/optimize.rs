@@ -9,7 +9,7 @@ use crate::delta::{Evolution, Operation, Outcome, Table, commit, schema};
 use crate::error::Error;
 use crate::files::Source;
 use crate::lake::Lake;
-use crate::merge::{Alignment, Apply, Going, Losing, SMALL_FILE_BYTES};
+use crate::merge::{Alignment, Apply, Going, SMALL_FILE_BYTES};
 use crate::work::Workers;
 
 use super::{delta_table, failed, tables};
@@ -70,11 +70,11 @@ async fn compact(
         let folds = |file: &crate::delta::DataFile| {
             file.deletion_vector.is_some() || (small > 1 && file.size_bytes < SMALL_FILE_BYTES)
         };
-        let mut losing = Vec::new();
+        let mut sources = Vec::new();
         for file in files.iter().filter(|file| folds(file)) {
-            losing.push(Losing::nothing(Source::open(&table, file.clone()).await?));
+            sources.push(Source::open(&table, file.clone()).await?);
         }
-        if losing.is_empty() {
+        if sources.is_empty() {
             return after(&table, report);
         }
         let columns = schema::columns(&table)?;
@@ -86,7 +86,7 @@ async fn compact(
             workers,
             deletion_vectors: table.has_deletion_vectors(),
         };
-        let (mut change, _) = apply.stage(Going::Fold(losing), Vec::new()).await?;
+        let (mut change, _) = apply.stage(Going::Fold(sources), Vec::new()).await?;
         // No row comes or goes, which readers of changes and other writers may rely on.
         change.adds.iter_mut().for_each(|add| add.data_change = false);
         change.removes.iter_mut().for_each(|remove| remove.data_change = false);

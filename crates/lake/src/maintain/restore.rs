@@ -52,14 +52,11 @@ pub async fn restore(lake: &Lake, name: &str, to: RestoreTo) -> Result<Vec<Resto
     };
     let mut reports = Vec::new();
     if table.property(schema::ROOT) == Some(name) {
-        for child in lake.table_names().await?.into_iter().filter(|child| child != name) {
-            let child = lake.existing(&child).await?;
-            if child.property(schema::ROOT) == Some(name) {
-                reports.push(match version_at(lake, &child, instant).await? {
-                    Some(version) => restore_one(lake, &child, version).await?,
-                    None => empty(&child).await?,
-                });
-            }
+        for child in lake.children(name, |_| true).await? {
+            reports.push(match version_at(lake, &child, instant).await? {
+                Some(version) => restore_one(lake, &child, version).await?,
+                None => empty(&child).await?,
+            });
         }
     }
     reports.push(restore_one(lake, &table, version).await?);

@@ -64,6 +64,11 @@ impl Alignment {
         Ok(new_null_array(arrow_field(to).data_type(), num_rows))
     }
 
+    /// The columns that come.
+    pub fn from(&self) -> &[Column] {
+        &self.from
+    }
+
     /// What came of a name.
     pub fn named(&self, name: &str) -> Option<&Column> {
         self.from.iter().find(|column| column.name == name)

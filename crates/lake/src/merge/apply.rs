@@ -59,7 +59,7 @@ pub enum Going {
     /// Some, by the file that holds them.
     Rows(Vec<Losing>),
     /// None, but the rows of these files go into new ones.
-    Fold(Vec<Losing>),
+    Fold(Vec<Source>),
 }
 
 impl Apply<'_> {
@@ -128,8 +128,7 @@ impl Apply<'_> {
             self.mark(marked, &mut change).await?;
         }
 
-        let folding = folding.into_iter().flatten().map(|losing| losing.source);
-        let mut sources: Vec<Source> = folding.collect();
+        let mut sources: Vec<Source> = folding.unwrap_or_default();
         if let Some(table) = self.table {
             for file in folded {
                 sources.push(Source::open(table, file).await?);

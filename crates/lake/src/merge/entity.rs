@@ -120,8 +120,7 @@ impl<'a> Merging<'a> {
     ///
     /// Staging or lake cannot be read or written, or do not fit each other.
     pub async fn run(&self) -> Result<EntityReport, Error> {
-        let began = Instant::now();
-        let mut waited_for = None;
+        let mut waited_for: Option<(Version, Instant)> = None;
         let mut attempt = 0;
         let mut overtaken = String::new();
         while attempt < MAX_ATTEMPTS {
@@ -135,9 +134,9 @@ impl<'a> Merging<'a> {
                 Attempt::Waiting { run, version } => {
                     let since = match waited_for {
                         Some((known, since)) if known == version => since,
-                        _ => began.elapsed(),
+                        _ => Instant::now(),
                     };
-                    if began.elapsed() - since >= self.settings.patience {
+                    if since.elapsed() >= self.settings.patience {
                         let root = self.lake.place().address(&self.entity.name);
                         return Err(Error::HalfMerged { root, run });
                     }
@@ -219,6 +218,12 @@ impl<'a> Merging<'a> {
         format!("solder:{}:{}", self.staging.id, self.entity.name)
     }
 
+    /// Whether rows of a table are deleted by marking them.
+    fn marks_rows(&self, target: &Target<'_>) -> bool {
+        let has = || target.table.as_ref().is_some_and(Table::has_deletion_vectors);
+        self.deletion_vectors.unwrap_or_else(has)
+    }
+
     /// The staged runs of the batch are those after this one.
     fn batch(&self, done: u64) -> u64 {
         match self.matching.mode {
@@ -267,17 +272,10 @@ impl<'a> Merging<'a> {
             let table = self.lake.table(&staged.name).await?;
             children.push(self.target(&staged.name, table, Some(staged))?);
         }
-        let prefix = format!("{}__", self.entity.name);
-        for name in self.lake.table_names().await? {
-            let is_staged = self.entity.tables.iter().any(|staged| staged.name == name);
-            if is_staged || !name.starts_with(&prefix) {
-                continue;
-            }
-            if let Some(table) = self.lake.table(&name).await?
-                && table.property(schema::ROOT) == Some(&self.entity.name)
-            {
-                children.push(self.target(&name, Some(table), None)?);
-            }
+        let is_staged = |name: &str| self.entity.tables.iter().any(|staged| staged.name == name);
+        for table in self.lake.children(&self.entity.name, |name| !is_staged(name)).await? {
+            let name = table.name().to_owned();
+            children.push(self.target(&name, Some(table), None)?);
         }
         Ok(children)
     }
@@ -356,14 +354,8 @@ impl<'a> Merging<'a> {
         if self.matching.key == self.entity.key {
             return Ok(());
         }
-        let values = [("has_key", self.matching.has_key())];
-        let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
-        let rows = session.stream(session::KEYLESS, &values).await?;
-        let about = self.entity.name.clone();
-        let rows = rows.map_err(move |source| Error::Statement {
-            doing: format!("table `{about}`: {}", session::KEYLESS.about()),
-            source: Box::new(source),
-        });
+        let has_key = self.matching.has_key();
+        let rows = session.stream(session::KEYLESS, &[("has_key", &has_key)]).await?;
         if self.settings.dry_run {
             let batches = rows.map_ok(|batch| batch.num_rows() as u64);
             report.num_records_quarantined =
@@ -524,15 +516,8 @@ impl<'a> Merging<'a> {
         let values = [("columns", columns.as_str()), ("fates", fates)];
         let partitions = session.partitions(statement, &values).await?;
         let aligned = partitions.into_iter().map(|rows| {
-            let (alignment, about) = (target.incoming.clone(), self.entity.name.clone());
-            let rows = rows.map(move |batch| {
-                let batch: RecordBatch = batch.map_err(|source| Error::Statement {
-                    doing: format!("table `{about}`: {}", statement.about()),
-                    source: Box::new(source),
-                })?;
-                alignment.batch(&batch)
-            });
-            Box::pin(rows) as BoxedRows
+            let alignment = target.incoming.clone();
+            Box::pin(rows.map(move |batch| alignment.batch(&batch?))) as BoxedRows
         });
         let size_bytes: u64 = files.iter().map(|file| file.size_bytes).sum();
         if size_bytes > FILE_BYTES {
@@ -562,10 +547,8 @@ impl<'a> Merging<'a> {
         root: &Target<'_>,
         done: u64,
     ) -> Result<Option<NewValues>, Error> {
-        let marks = self
-            .deletion_vectors
-            .unwrap_or_else(|| root.table.as_ref().is_some_and(Table::has_deletion_vectors));
-        if marks || fates.count("update") == 0 || !root.evolution.widened.is_empty() {
+        if self.marks_rows(root) || fates.count("update") == 0 || !root.evolution.widened.is_empty()
+        {
             return Ok(None);
         }
         self.stage(session, self.root, self.batch(done)).await?;
@@ -573,9 +556,7 @@ impl<'a> Merging<'a> {
         let values = [("columns", columns.as_str()), ("fates", "'update'")];
         let mut rows = session.stream(session::ROWS, &values).await?;
         let (mut batches, mut records, mut num_bytes) = (Vec::new(), HashMap::new(), 0);
-        while let Some(batch) =
-            rows.try_next().await.map_err(|source| session.failed(session::ROWS.about(), source))?
-        {
+        while let Some(batch) = rows.try_next().await? {
             let Some(numbers) = batch.column_by_name(SEQUENCE) else { return Ok(None) };
             for number in numbers.as_primitive::<Int64Type>().values() {
                 records.insert(*number, records.len());
@@ -690,26 +671,11 @@ impl<'a> Merging<'a> {
         }
         let rows = session.stream(session::MARKED, &[("columns", &columns.join(", "))]).await?;
         // What comes of the target has its types, and the marker that of the table to be.
-        let mut from = self.own_columns(root);
+        let mut from = root.own.from().to_vec();
         from.retain(|column| column.name != *marker);
         from.extend(root.evolution.columns.iter().find(|column| column.name == *marker).cloned());
         let alignment = Alignment::new(&root.folder.name, &from, &root.evolution.columns);
-        let about = self.entity.name.clone();
-        let rows = rows.map(move |batch| {
-            let batch = batch.map_err(|source| Error::Statement {
-                doing: format!("table `{about}`: {}", session::MARKED.about()),
-                source: Box::new(source),
-            })?;
-            alignment.batch(&batch)
-        });
-        Ok(Some(Box::pin(rows)))
-    }
-
-    fn own_columns(&self, target: &Target<'_>) -> Vec<Column> {
-        match &target.table {
-            Some(table) => schema::columns(table).unwrap_or_default(),
-            None => Vec::new(),
-        }
+        Ok(Some(Box::pin(rows.map(move |batch| alignment.batch(&batch?)))))
     }
 
     /// Writes the files of a table's change and commits it; `None` when overtaken.
@@ -722,14 +688,13 @@ impl<'a> Merging<'a> {
         mut report: TableReport,
         properties: &[(String, String)],
     ) -> Result<Option<TableReport>, Error> {
-        let has = target.table.as_ref().is_some_and(Table::has_deletion_vectors);
         let apply = Apply {
             folder: &target.folder,
             table: target.table.as_ref(),
             evolution: &target.evolution,
             alignment: &target.own,
             workers: self.workers,
-            deletion_vectors: self.deletion_vectors.unwrap_or(has),
+            deletion_vectors: self.marks_rows(target),
         };
         let counted = Arc::new(AtomicU64::new(0));
         let counting = coming.into_iter().map(|rows| {

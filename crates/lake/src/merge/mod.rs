@@ -34,7 +34,6 @@ pub(crate) use align::Alignment;
 pub(crate) use apply::{Apply, Going, SMALL_FILE_BYTES};
 pub use job_file::{JobFile, MergeSection};
 pub use report::{EntityReport, MergeReport, Metrics, TableReport};
-pub(crate) use rewrite::Losing;
 pub(crate) use session::{Engine, Session, Statement, quoted};
 pub use settings::{MergeSettings, Mode, ModeError, Rule};
 

@@ -9,13 +9,14 @@ use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt64Array, new_n
 use arrow_select::filter::filter;
 use arrow_select::interleave::interleave;
 use arrow_select::take::take;
+use datafusion::arrow::compute::cast;
 use deltalake_core::kernel::Add;
 use futures::{StreamExt, TryStreamExt, stream};
 use solder_relationalize::relation::{Column, arrow_field, type_names};
 
 use crate::delta::Table;
 use crate::error::Error;
-use crate::files::{Encoder, FILE_BYTES, NewFile, Piece, Ranges, RowGroup, Source};
+use crate::files::{Encoder, Piece, Ranges, RowGroup, Source, write_groups};
 use crate::work::Workers;
 
 use super::align::{Alignment, widened};
@@ -114,28 +115,13 @@ impl Rewrite<'_> {
             let firsts = file.source.first_rows().into_iter().enumerate();
             firsts.map(move |(group, first)| (file, group, first, Arc::clone(&origins)))
         });
+        let mut num_rows = 0;
         let groups = stream::iter(units)
             .map(|(file, group, first, origins)| self.row_group(file, group, first, origins))
             .buffered(CONCURRENT_GROUPS)
-            .try_filter_map(|group| async move { Ok(group) });
-        let mut groups = std::pin::pin!(groups);
-        let (mut adds, mut num_rows) = (Vec::new(), 0);
-        let mut open: Option<NewFile> = None;
-        while let Some(group) = groups.try_next().await? {
-            num_rows += group.num_rows;
-            let mut file = match open.take() {
-                Some(file) => file,
-                None => NewFile::create(&self.table.folder, self.encoder).await?,
-            };
-            file.append(group).await?;
-            match file.size_bytes() >= FILE_BYTES {
-                true => adds.push(file.complete().await?),
-                false => open = Some(file),
-            }
-        }
-        if let Some(file) = open {
-            adds.push(file.complete().await?);
-        }
+            .try_filter_map(|group| async move { Ok(group) })
+            .inspect_ok(|group| num_rows += group.num_rows);
+        let adds = write_groups(&self.table.folder, self.encoder, groups).await?;
         Ok((adds, num_rows))
     }
 
@@ -342,25 +328,16 @@ fn values(
 ) -> Result<Vec<ArrayRef>, Error> {
     let decoded = |root: usize| source.decode_column(bytes.clone(), group, root);
     let data_type = arrow_field(to).data_type().clone();
+    let internal = |error| Error::Internal(Box::new(error) as _);
     match origin {
         Origin::Same { root } => {
-            let internal = |error| Error::Internal(Box::new(error) as _);
-            let cast = |values: ArrayRef| match *values.data_type() == data_type {
-                true => Ok(values),
-                false => datafusion::arrow::compute::cast(&values, &data_type).map_err(internal),
-            };
-            decoded(*root)?.into_iter().map(cast).collect()
+            let cast = |values: &ArrayRef| cast(values, &data_type).map_err(internal);
+            decoded(*root)?.iter().map(cast).collect()
         }
         Origin::Converted { root, from } => {
-            let before = arrow_field(from).data_type().clone();
-            let internal = |error| Error::Internal(Box::new(error) as _);
+            let before = arrow_field(from);
             let convert = |values: ArrayRef| {
-                let values = match *values.data_type() == before {
-                    true => values,
-                    false => {
-                        datafusion::arrow::compute::cast(&values, &before).map_err(internal)?
-                    }
-                };
+                let values = cast(&values, before.data_type()).map_err(internal)?;
                 widened(table, &values, from, to)
             };
             decoded(*root)?.into_iter().map(convert).collect()

@@ -11,11 +11,13 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
+use futures::TryStreamExt;
 use solder_landing::{Mount, Place};
 use solder_relationalize::curated::DataFile;
 use url::Url;
 
 use crate::error::Error;
+use crate::files::BoxedRows;
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8192;
@@ -193,10 +195,11 @@ impl Session {
         &self,
         statement: Statement,
         values: &[(&str, &str)],
-    ) -> Result<Vec<SendableRecordBatchStream>, Error> {
+    ) -> Result<Vec<BoxedRows>, Error> {
         let failed = |source| self.failed(statement.0, source);
         let rows = self.context.sql(&statement.text(values)).await.map_err(failed)?;
-        rows.execute_stream_partitioned().await.map_err(failed)
+        let partitions = rows.execute_stream_partitioned().await.map_err(failed)?;
+        Ok(partitions.into_iter().map(|rows| self.rows_of(statement, rows)).collect())
     }
 
     /// The rows of a statement, one batch after the other.
@@ -208,10 +211,17 @@ impl Session {
         &self,
         statement: Statement,
         values: &[(&str, &str)],
-    ) -> Result<SendableRecordBatchStream, Error> {
+    ) -> Result<BoxedRows, Error> {
         let failed = |source| self.failed(statement.0, source);
         let rows = self.context.sql(&statement.text(values)).await.map_err(failed)?;
-        rows.execute_stream().await.map_err(failed)
+        let rows = rows.execute_stream().await.map_err(failed)?;
+        Ok(self.rows_of(statement, rows))
+    }
+
+    /// The rows of a statement that runs, with errors that say which one it is.
+    fn rows_of(&self, statement: Statement, rows: SendableRecordBatchStream) -> BoxedRows {
+        let about = self.about.clone();
+        Box::pin(rows.map_err(move |source| failed(&about, statement.0, source)))
     }
 
     /// Checks an expression of the user over the staged rows, so that what is wrong with it is said of the
@@ -229,11 +239,12 @@ impl Session {
 
     /// An error of a statement.
     pub fn failed(&self, doing: &str, source: DataFusionError) -> Error {
-        Error::Statement {
-            doing: format!("table `{}`: {doing}", self.about),
-            source: Box::new(source),
-        }
+        failed(&self.about, doing, source)
     }
+}
+
+fn failed(about: &str, doing: &str, source: DataFusionError) -> Error {
+    Error::Statement { doing: format!("table `{about}`: {doing}"), source: Box::new(source) }
 }
 
 impl Statement {
@@ -248,11 +259,6 @@ impl Statement {
             text.replace(&format!("{{{name}}}"), value)
         };
         values.iter().fold(self.1.to_owned(), fill)
-    }
-
-    /// What it is for.
-    pub fn about(self) -> &'static str {
-        self.0
     }
 }
 

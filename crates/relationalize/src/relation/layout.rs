@@ -101,6 +101,22 @@ pub enum Role {
     GlueIndex,
 }
 
+impl Role {
+    /// Whether the column is generated to identify a row among those of its table (R7, R8).
+    pub fn identifies_row(self) -> bool {
+        matches!(
+            self,
+            Role::RowId
+                | Role::RootRowId
+                | Role::RootKey(_)
+                | Role::Index(_)
+                | Role::Key(_)
+                | Role::GlueId
+                | Role::GlueIndex
+        )
+    }
+}
+
 /// The kinds of scalar that `make_cols` and `make_struct` tell apart, by Glue's type names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

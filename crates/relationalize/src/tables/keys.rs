@@ -36,18 +36,7 @@ impl<'a> Keys<'a> {
 
     /// The columns that identify a row; empty when there are none.
     pub fn primary_key(&self, table: &Table) -> Vec<String> {
-        let identifies = |column: &&Column| {
-            matches!(
-                column.role,
-                Role::RowId
-                    | Role::RootRowId
-                    | Role::RootKey(_)
-                    | Role::Index(_)
-                    | Role::Key(_)
-                    | Role::GlueId
-                    | Role::GlueIndex
-            )
-        };
+        let identifies = |column: &&Column| column.role.identifies_row();
         let name = |column: &Column| column.name.clone();
         let generated: Vec<_> = table.columns.iter().filter(identifies).map(name).collect();
         match table.parent {
@@ -66,7 +55,7 @@ impl<'a> Keys<'a> {
     }
 
     /// The pairs that lead to the row of the root.
-    pub fn join_root(&self, table: &Table) -> Vec<JoinColumn> {
+    pub(super) fn join_root(&self, table: &Table) -> Vec<JoinColumn> {
         match self.layout.tables.first() {
             Some(root) if table.parent.is_some() => self.join(table, root),
             _ => Vec::new(),
