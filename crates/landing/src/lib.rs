@@ -6,7 +6,9 @@
 //! ```text
 //!   text ──▶ Place ──▶ list · read · write · create · rename · delete · upload   keys below the place
 //!   text ──▶ Input ──▶ Listing: objects in key order                             file, folder, glob, URL
-//!                         └──▶ entity_of(key): the root table that an object belongs to
+//!                │        └──▶ entity_of(key): the root table that an object belongs to
+//!                └──▶ Landed: parts of a landing zone, by stream, in the order of commits
+//!   Place ──▶ raw/ ──▶ commits of streams: what `ingest` lands and `engine` reads
 //! ```
 //!
 //! - [`Place`] is one folder or prefix; keys are relative to it and separated by `/`.
@@ -45,9 +47,10 @@ mod input;
 mod layout;
 mod object;
 mod place;
+pub mod raw;
 
 pub use error::{Action, FaultKind, PlaceError, StoreFault, store_fault};
-pub use input::{Input, Listing};
+pub use input::{Input, Landed, LandedStream, Listing};
 pub use layout::entity_of;
 pub use object::Object;
 pub use place::{Creation, Mount, ObjectStream, Place, Requests, Upload};

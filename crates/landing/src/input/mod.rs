@@ -4,10 +4,12 @@
 //!   text ──▶ Input ──▶ a file      base = the folder it is in, key = its name
 //!                  ├─▶ a folder    base = the folder, every object below it
 //!                  └─▶ a glob      base = the longest part without glob characters
-//!                         all ──▶ Listing: base, objects in key order (R4), hidden ones counted
+//!                  │      all ──▶ Listing: base, objects in key order (R4), hidden ones counted
+//!                  └─▶ a landing zone ──▶ Landed: what its manifests name, in the order of commits
 //! ```
 
 mod glob;
+mod landed;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +17,7 @@ use std::fmt;
 use std::fs;
 
 use self::glob::Glob;
+pub use self::landed::{Landed, LandedStream};
 use crate::object::is_hidden;
 use crate::place::{GLOB_CHARACTERS, part_of, path_start};
 use crate::{Action, Object, Place, PlaceError};
