@@ -14,6 +14,7 @@ mod bookmarks;
 mod drift;
 mod framing;
 mod glue;
+mod landing;
 mod merge;
 mod names;
 mod nest;

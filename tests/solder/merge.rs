@@ -6,7 +6,7 @@ mod commits;
 mod deletes;
 mod errors;
 mod feed;
-mod lab;
+pub mod lab;
 mod maintain;
 mod modes;
 mod schema;

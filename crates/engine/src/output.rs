@@ -8,7 +8,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 use solder_lake::Error;
 use solder_relationalize::readable::{count, size, thousands};
-use solder_relationalize::report::{Choice, MapReport, Report, TableReport};
+use solder_relationalize::report::{Choice, LandingReport, MapReport, Report, TableReport};
 
 pub(crate) use merged::merged;
 
@@ -41,6 +41,9 @@ pub(crate) fn summary(report: &Report, output: &str, has_threshold: bool) -> Str
         text.push('\n');
     }
     text.push_str(&read_line(report));
+    if let Some(landing) = &report.landing {
+        text.push_str(&landing_line(landing));
+    }
     if let Some(requests) = &report.requests {
         let sent = requests.by_kind().into_iter().filter(|(_, number)| *number > 0);
         let sent: Vec<_> =
@@ -58,7 +61,7 @@ pub(crate) fn summary(report: &Report, output: &str, has_threshold: bool) -> Str
 
 /// What was read, in one line.
 fn read_line(report: &Report) -> String {
-    let mut text = if report.objects_read == 0 {
+    let mut text = if report.objects_read == 0 && report.sequence == 0 {
         "nothing new".to_owned()
     } else {
         let seconds = report.duration_ms as f64 / 1000.0;
@@ -73,6 +76,22 @@ fn read_line(report: &Report) -> String {
         let _ = write!(text, "; {} read before", count(report.objects_skipped, "object"));
     }
     let _ = writeln!(text, "; run {}", report.run_id);
+    text
+}
+
+/// What the manifests of a landing zone said.
+fn landing_line(landing: &LandingReport) -> String {
+    let LandingReport { root, streams, parts, parts_left_out, .. } = landing;
+    let mut text = format!(
+        "by the manifests in {root}: {} of {}",
+        count(*parts, "part"),
+        count(*streams, "stream")
+    );
+    if *parts_left_out > 0 {
+        let left_out = count(*parts_left_out, "part");
+        let _ = write!(text, "; {left_out} left out, not committed or replaced since");
+    }
+    text.push('\n');
     text
 }
 
@@ -104,6 +123,10 @@ fn remarks(report: &Report) -> Vec<String> {
         format!("{entity} {path} holds {}, kept as {}", kinds.join(" and "), kept_as.join(", "))
     });
     some_of(&mut lines, &report.changes, "changes", ToString::to_string);
+    let replaced = report.landing.iter().flat_map(|landing| &landing.replaced);
+    lines.extend(replaced.map(|entity| {
+        format!("{entity} was replaced in the input since the last run, and so were its tables")
+    }));
     if !report.objects_changed.is_empty() {
         let changed = report.objects_changed.len() as u64;
         lines.push(format!(

@@ -3,6 +3,7 @@
 use std::io;
 
 use parquet::errors::ParquetError;
+use solder_landing::raw::RawError;
 use solder_landing::{FaultKind, PlaceError};
 
 use crate::relation::KeyError;
@@ -57,6 +58,31 @@ pub enum Error {
         input: String,
         /// Files that are no data by their names.
         num_ignored: u64,
+    },
+    /// A landing zone cannot be read: a manifest is damaged, or a part that counts is not there (I13).
+    #[error(transparent)]
+    Landing(RawError),
+    /// The input is in a landing zone, and no commit names anything of it.
+    #[error(
+        "nothing at `{input}` counts: it is in a landing zone, and no commit there names any of it"
+    )]
+    NothingLanded {
+        /// The input as given.
+        input: String,
+    },
+    /// Two sources of a landing zone have a stream of the same name (R3).
+    #[error(
+        "the sources `{}` and `{}` both have a stream `{stream}`: read them one by one, such as `{}`, each with \
+         a --table NAME of its own, or both into one table with --table {stream}",
+        .sources[0], .sources[1], source_folder(.root, &.sources[0])
+    )]
+    SameStream {
+        /// The stream.
+        stream: String,
+        /// The sources.
+        sources: [String; 2],
+        /// The landing zone.
+        root: String,
     },
     /// An object of the input broke off or cannot be decompressed.
     #[error("reading `{object}`; nothing of this run was committed")]
@@ -234,6 +260,15 @@ impl std::fmt::Display for Signal {
     }
 }
 
+impl From<RawError> for Error {
+    fn from(error: RawError) -> Error {
+        match error {
+            RawError::Place(error) => Error::Place(error),
+            error => Error::Landing(error),
+        }
+    }
+}
+
 impl Error {
     pub(crate) fn encode(source: ParquetError) -> Error {
         Error::Encode(source)
@@ -255,6 +290,12 @@ impl Error {
             Error::Read { .. } if self.exit_code() == 65 => Some(
                 "the object is damaged or was cut off: put a sound one in its place, or take it out of the input",
             ),
+            Error::Landing(RawError::Lost(_)) => Some(
+                "bring the part back from a backup or the store's versions, or let `ingest` read the stream anew",
+            ),
+            Error::Landing(RawError::Malformed { .. } | RawError::Gap { .. }) => {
+                Some("bring the file back from a backup or the store's versions")
+            }
             Error::Manifest { .. } => Some(
                 "bring the file back from a backup or the store's versions, or write to another place",
             ),
@@ -273,20 +314,30 @@ impl Error {
     /// The exit code, after sysexits; 75 alone says that a retry can help.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Option { .. } | Error::Conflict(_) | Error::Replaced { .. } => 64,
-            Error::Key { .. }
+            Error::Option { .. }
+            | Error::Conflict(_)
+            | Error::Replaced { .. }
+            | Error::SameStream { .. } => 64,
+            Error::Landing(RawError::Lost(_))
+            | Error::Key { .. }
             | Error::Limit { .. }
             | Error::Threshold { .. }
             | Error::Drift(_)
             | Error::Inconsistent { .. } => 65,
-            Error::NoInput { .. } | Error::Unknown { .. } | Error::NothingCommitted { .. } => 66,
+            Error::NoInput { .. }
+            | Error::Unknown { .. }
+            | Error::NothingCommitted { .. }
+            | Error::NothingLanded { .. } => 66,
             Error::Place(error) => place_code(error),
             Error::Output { source, .. } | Error::Report { source, .. } => output_code(source),
             Error::Read { source, .. } => read_code(source),
             Error::Write { source, .. } => {
                 place_error(source).map_or_else(|| write_code(source), output_code)
             }
-            Error::Decode { .. } | Error::Manifest { .. } | Error::Newer { .. } => 74,
+            Error::Landing(_)
+            | Error::Decode { .. }
+            | Error::Manifest { .. }
+            | Error::Newer { .. } => 74,
             Error::Encode(_) => 74,
             Error::Contended { .. } => 75,
             Error::Stopped(Signal::Interrupt) => 130,
@@ -294,6 +345,11 @@ impl Error {
             Error::Panicked | Error::Json { .. } => 70,
         }
     }
+}
+
+/// The folder of a source's parts.
+fn source_folder(root: &str, source: &str) -> String {
+    format!("{}/data/source={source}", root.trim_end_matches('/'))
 }
 
 /// How many files, in words.

@@ -1,15 +1,16 @@
 //! The whole way of `engine relationalize`, in one place.
 //!
 //! ```text
-//!  list ▶ group into entities ▶ for each: read, shred, stage ▶ finish narrow files ▶ commit once
+//!  list, or read manifests ▶ group into entities ▶ for each: read, shred, stage ▶ finish narrow files ▶ commit once
 //! ```
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Add;
 use std::sync::Arc;
 use std::time::Instant;
 
-use solder_landing::{Input, Object, Place};
+use solder_landing::raw::RawError;
+use solder_landing::{Input, Landed, LandedStream, Object, Place};
 
 use crate::curated::{
     Bookmark, Curated, DataFile, Entity, Manifest, Publication, ReadObject, StoredShape,
@@ -20,11 +21,13 @@ use crate::pause::pause_at;
 use crate::pipeline::{Crew, EntityResult, EntityTask, relationalize_entity};
 use crate::pool::on_deep_stack;
 use crate::progress::Event;
-use crate::read::{BlockOptions, Entities, EntityInput, Origin, STDIN, StandardInput, group};
-use crate::relation::{Layout, Table};
-use crate::report::{MapReport, Report, TableReport};
+use crate::read::{
+    BlockOptions, Entities, EntityInput, Origin, STDIN, StandardInput, group, group_landed,
+};
+use crate::relation::{Layout, Naming, Table};
+use crate::report::{LandingReport, MapReport, Report, TableReport};
 use crate::settings::{Drift, KeyRule, Settings};
-use crate::shape::{Action, JsonPath, Kinds, PathId, Plan, Shape, StoredPath};
+use crate::shape::{Action, JsonPath, Kinds, PathId, Plan, Selector, Shape, StoredPath};
 use crate::stage::{QuarantineWriter, StagedFile, rewrite};
 
 /// Relationalizes an input into a curated place; commits all entities at once, or nothing.
@@ -47,12 +50,13 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
     if let Some(report) = done_before(&seen, settings)? {
         return Ok(report);
     }
-    let (origin, grouped) = input.find(settings, crew)?;
+    let Found { origin, grouped, landing } = input.find(settings, crew)?;
     pause_at("after-listing");
     let num_ignored = grouped.num_ignored;
     if grouped.entities.is_empty() {
         return Err(Error::NoInput { input: settings.input.clone(), num_ignored });
     }
+    let (settings, declared) = &with_declared_keys(settings, &grouped)?;
     let running = curated.begin(&settings.run_id)?;
     pause_at("after-begin");
     let before = curated.latest_since(seen)?;
@@ -62,6 +66,7 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
     }
     let mut run = Run {
         settings,
+        declared,
         crew,
         staging: curated.staging(&settings.run_id)?,
         manifest: before.next(&settings.run_id, &settings.started_at, "relationalize"),
@@ -73,6 +78,7 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
         quarantine: Vec::new(),
     };
     run.report.objects_ignored = num_ignored;
+    run.report.landing = landing;
     run.report.unused_options = unused_keys(&settings.keys, |table| {
         grouped.entities.contains_key(table) || before.entities.contains_key(table)
     });
@@ -115,24 +121,86 @@ impl InputObjects {
     }
 
     /// Where the objects are, and which belong to which entity.
-    fn find(self, settings: &Settings, crew: &Crew) -> Result<(Origin, Entities), Error> {
+    fn find(self, settings: &Settings, crew: &Crew) -> Result<Found, Error> {
         let table = settings.table.as_deref();
-        match self {
+        let input = match self {
             InputObjects::Stdin => {
                 let objects = vec![StandardInput::object()];
                 let grouped = group(objects, table.or(Some("stdin")), STDIN, settings.naming, true);
-                Ok((Origin::Stdin(Arc::default()), grouped))
+                return Ok(Found { origin: Origin::Stdin(Arc::default()), grouped, landing: None });
             }
-            InputObjects::Listed(input) => {
-                let listing = crew.io.wait(input.objects())?;
-                let name = settings.input_name();
-                let mut grouped =
-                    group(listing.objects, table, &name, settings.naming, listing.is_one_object);
-                grouped.num_ignored += listing.hidden;
-                Ok((Origin::Place(listing.base), grouped))
-            }
+            InputObjects::Listed(input) => input,
+        };
+        if let Some(landed) = crew.io.wait(input.landed())? {
+            return landed_objects(landed, settings);
+        }
+        let listing = crew.io.wait(input.objects())?;
+        // Runs say that they begin before they land anything.
+        if listing.objects.iter().any(|object| object.key.starts_with("runs/source=")) {
+            return Err(Error::NothingLanded { input: settings.input.clone() });
+        }
+        let name = settings.input_name();
+        let mut grouped =
+            group(listing.objects, table, &name, settings.naming, listing.is_one_object);
+        grouped.num_ignored += listing.hidden;
+        Ok(Found { origin: Origin::Place(listing.base), grouped, landing: None })
+    }
+}
+
+/// What there is to read.
+struct Found {
+    origin: Origin,
+    grouped: Entities,
+    landing: Option<LandingReport>,
+}
+
+/// The parts that count in a landing zone, by entity.
+fn landed_objects(landed: Landed, settings: &Settings) -> Result<Found, Error> {
+    if landed.streams.is_empty() {
+        return Err(Error::NothingLanded { input: settings.input.clone() });
+    }
+    let origin = Origin::Place(landed.root.clone());
+    let num_parts = |stream: &LandedStream| (stream.objects.len() + stream.lost.len()) as u64;
+    let landing = Some(LandingReport {
+        root: landed.root.to_string(),
+        streams: landed.streams.len() as u64,
+        parts: landed.streams.iter().map(num_parts).sum(),
+        parts_left_out: landed.num_left_out,
+        replaced: Vec::new(),
+    });
+    let grouped = group_landed(landed, settings.table.as_deref(), settings.naming)?;
+    Ok(Found { origin, grouped, landing })
+}
+
+/// The settings with the keys that streams declare, for entities that `--key` says nothing of (R8); and which
+/// these are.
+fn with_declared_keys(
+    settings: &Settings,
+    grouped: &Entities,
+) -> Result<(Settings, HashSet<String>), Error> {
+    let mut settings = settings.clone();
+    let mut declared = HashSet::new();
+    if settings.naming == Naming::Glue {
+        // Its tables join by ids of their own, and cannot be merged.
+        return Ok((settings, declared));
+    }
+    for (name, input) in &grouped.entities {
+        if !settings.key_of(name).is_empty() {
+            continue;
+        }
+        let columns = input.declared_key()?.iter().map(|path| Selector::parse(path));
+        let columns: Vec<Selector> =
+            columns.collect::<Result<_, _>>().map_err(|source| Error::Option {
+                option: "--key",
+                value: format!("{name}={}", input.declared_key().unwrap_or_default().join(",")),
+                source: Box::new(source),
+            })?;
+        if !columns.is_empty() {
+            settings.keys.push(KeyRule { table: Some(name.clone()), columns });
+            declared.insert(name.clone());
         }
     }
+    Ok((settings, declared))
 }
 
 /// A run id is part of the names of files.
@@ -169,6 +237,8 @@ fn done_before(manifest: &Manifest, settings: &Settings) -> Result<Option<Report
 /// A run on its way to its commit.
 struct Run<'a> {
     settings: &'a Settings,
+    /// Entities whose key the input declares.
+    declared: &'a HashSet<String>,
     crew: &'a Crew,
     curated: &'a Curated,
     before: &'a Manifest,
@@ -197,13 +267,23 @@ struct Finishing {
 impl Run<'_> {
     fn entity(&mut self, name: &str, input: &EntityInput, origin: &Origin) -> Result<(), Error> {
         let known = self.before.entities.get(name).cloned();
-        let bookmark = match &known {
+        let mut bookmark = match &known {
             Some(entity) if self.settings.bookmark => self.curated.bookmark(entity)?,
             _ => Bookmark::default(),
         };
-        let appends =
-            self.settings.bookmark && known.as_ref().is_some_and(|e| e.bookmark.is_some());
-        let objects = self.select(input, &bookmark);
+        // What was read of a stream that was replaced is what the next rows take the place of.
+        let was_replaced = input.was_replaced_since(&bookmark);
+        if was_replaced {
+            bookmark = Bookmark::default();
+            self.report.landing.get_or_insert_default().replaced.push(name.to_owned());
+        }
+        let appends = self.settings.bookmark
+            && !was_replaced
+            && known.as_ref().is_some_and(|e| e.bookmark.is_some());
+        let objects = self.select(input, &bookmark)?;
+        if known.is_none() && objects.is_empty() {
+            return Ok(());
+        }
         if appends && objects.is_empty() {
             self.report_unchanged(known.as_ref());
             return Ok(());
@@ -242,7 +322,15 @@ impl Run<'_> {
     }
 
     /// The objects to read: all of them, or those the bookmark does not have as they are (R20).
-    fn select(&mut self, input: &EntityInput, bookmark: &Bookmark) -> Arc<Vec<Object>> {
+    ///
+    /// # Errors
+    ///
+    /// A part that is to be read is not there any more.
+    fn select(
+        &mut self,
+        input: &EntityInput,
+        bookmark: &Bookmark,
+    ) -> Result<Arc<Vec<Object>>, Error> {
         let last: BTreeMap<&str, &ReadObject> =
             bookmark.objects.iter().map(|object| (object.key.as_str(), object)).collect();
         let mut selected = Vec::new();
@@ -256,7 +344,16 @@ impl Run<'_> {
                 None => selected.push(object.clone()),
             }
         }
-        Arc::new(selected)
+        for part in &input.lost {
+            match last.get(part.key.as_str()) {
+                // Its rows are in the tables; whoever made room in the landing zone may do so.
+                Some(read) if read.size_bytes == part.size_bytes => {
+                    self.report.objects_skipped += 1;
+                }
+                _ => return Err(RawError::from(part.clone()).into()),
+            }
+        }
+        Ok(Arc::new(selected))
     }
 
     /// Naming and key cannot change under tables that stay.
@@ -264,17 +361,24 @@ impl Run<'_> {
         let Some(known) = known.filter(|_| keeps) else { return Ok(()) };
         let key = self.settings.key_of(name);
         let given: Vec<String> = key.iter().map(|key| key.text().to_owned()).collect();
-        if known.key != given || known.naming != self.settings.naming {
+        let is_same_part = |(known, given): (&String, &Selector)| {
+            known == given.text()
+                || Selector::parse(known).is_ok_and(|known| known.path() == given.path())
+        };
+        let is_same_key =
+            known.key.len() == key.len() && known.key.iter().zip(key).all(is_same_part);
+        if !is_same_key || known.naming != self.settings.naming {
             let show = |key: &[String]| match key {
                 [] => "no --key".to_owned(),
                 parts => format!("--key {}", parts.join(",")),
             };
             return Err(Error::Conflict(format!(
-                "entity `{name}` was written with {}{}, this run has {}{}; use the same, or replace \
+                "entity `{name}` was written with {}{}, this run has {}{}{}; use the same, or replace \
                  the tables with --drift reset",
                 show(&known.key),
                 naming_option(known.naming),
                 show(&given),
+                if self.declared.contains(name) { " from its stream's manifests" } else { "" },
                 naming_option(self.settings.naming),
             )));
         }

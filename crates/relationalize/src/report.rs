@@ -31,6 +31,9 @@ pub struct Report {
     pub objects_changed: Vec<String>,
     /// Other files in the input, left alone.
     pub objects_ignored: u64,
+    /// What was read through manifests; absent when the input is no landing zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub landing: Option<LandingReport>,
     /// What stores were asked, for input and output together; absent when both are on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<Requests>,
@@ -48,6 +51,21 @@ pub struct Report {
     pub unused_options: Vec<String>,
     /// What was changed on the way.
     pub counts: Counts,
+}
+
+/// What a landing zone held for a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LandingReport {
+    /// Its root.
+    pub root: String,
+    /// Streams that the input names.
+    pub streams: u64,
+    /// Their parts that count.
+    pub parts: u64,
+    /// Objects that do not count: not committed, or replaced by a later commit.
+    pub parts_left_out: u64,
+    /// Entities whose tables were replaced, since their streams were (R20).
+    pub replaced: Vec<String>,
 }
 
 /// A table after the run.

@@ -23,7 +23,8 @@ pub(crate) struct Relationalize {
     /// File, folder, glob or URL of JSON, `-` for standard input
     ///
     /// In a folder, files that end in .json, .ndjson or .jsonl are read, also those compressed with gzip,
-    /// zstd, bzip2 or xz. URLs are s3://, gs://, az:// and abfss://; credentials come from the environment.
+    /// zstd, bzip2 or xz. Of a landing zone, what its manifests name is read, and nothing else. URLs are s3://,
+    /// gs://, az:// and abfss://; credentials come from the environment.
     input: String,
 
     /// Folder or URL for the tables
@@ -31,14 +32,14 @@ pub(crate) struct Relationalize {
 
     /// Put all records into this one table
     ///
-    /// Without it, the first folder level below the input names the tables.
+    /// Without it, the first folder level below the input names the tables; in a landing zone, the streams do.
     #[arg(long, value_name = "NAME", help_heading = "Tables")]
     table: Option<String>,
 
     /// Columns that identify a record: `id`, `project,number`, `donors=id`
     ///
     /// Column names or JSON paths (`order.id`), several for a composite key. With a table in front, the key is
-    /// for that table. Records without a key are set aside.
+    /// for that table. Records without a key are set aside. Streams of a landing zone that declare a key need none.
     #[arg(long = "key", value_name = "[TABLE=]COLUMN,…", help_heading = "Tables")]
     keys: Vec<String>,
 
@@ -105,7 +106,8 @@ pub(crate) struct Relationalize {
 
     /// Read only what is new since the last run, and append
     ///
-    /// Objects are new when their key, size, etag or time of change is. Without it the tables are replaced.
+    /// Objects are new when their key, size, etag or time of change is. Without it the tables are replaced, as
+    /// are those of a stream in a landing zone that was replaced itself.
     #[arg(long, help_heading = "Trust")]
     bookmark: bool,
 

@@ -152,8 +152,11 @@ impl Lines {
             "counts": report.counts,
             "duration_ms": report.duration_ms,
         });
-        if let (Some(requests), Value::Object(fields)) = (report.requests, &mut fields) {
-            fields.insert("requests".to_owned(), json!(requests));
+        if let Value::Object(fields) = &mut fields {
+            let requests = report.requests.map(|requests| ("requests", json!(requests)));
+            let landing = report.landing.as_ref().map(|landing| ("landing", json!(landing)));
+            let known = requests.into_iter().chain(landing);
+            fields.extend(known.map(|(name, value)| (name.to_owned(), value)));
         }
         self.with(|state| state.line(Level::Info, "summary", fields));
     }

@@ -3,6 +3,8 @@
 
 mod errors;
 mod help;
+#[path = "../landing/mod.rs"]
+mod landing;
 mod log;
 mod nest;
 mod report;

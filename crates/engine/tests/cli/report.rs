@@ -1,7 +1,9 @@
 //! What a run says at its end, for people and for machines.
 
 use serde_json::Value;
+use solder_landing::raw::Mode;
 
+use crate::landing::Stream;
 use crate::support::{Folder, ORDERS, filters};
 
 /// Two entities, a choice, a bad record, a duplicate key and a file that is no data.
@@ -35,6 +37,25 @@ fn r20_summary_of_runs_that_follow() {
     folder.write("raw/2.ndjson", "{\"id\":3,\"note\":\"new\",\"tags\":[\"a\"]}\n");
     insta::assert_snapshot!("summary_appended", folder.engine(run).stdout);
     insta::assert_snapshot!("summary_nothing_new", folder.engine(run).stdout);
+}
+
+/// I13, R20: what was read through manifests, and what does not count.
+#[test]
+fn i13_summary_of_a_landing_zone() {
+    let _filters = filters();
+    let folder = Folder::new();
+    let orders = Stream::new(folder.path().join("raw"), "shop", "orders");
+    orders.commit("r1", Mode::Replace, ORDERS);
+    orders.land("died", ORDERS);
+    let run = "relationalize raw curated --bookmark";
+    insta::assert_snapshot!("summary_landing", folder.engine(run).stdout);
+    orders.commit("r2", Mode::Replace, "{\"id\":1}\n");
+    insta::assert_snapshot!("summary_landing_replaced", folder.engine(run).stdout);
+    let report: Value =
+        serde_json::from_str(&folder.engine(&format!("{run} --report json")).stdout).unwrap();
+    assert_eq!(report["landing"]["parts_left_out"], 2);
+    let log = folder.engine(&format!("{run} --log json")).log();
+    assert_eq!(log.last().unwrap()["landing"]["parts"], 1);
 }
 
 #[test]

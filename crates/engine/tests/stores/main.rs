@@ -6,6 +6,9 @@
 mod engine;
 #[path = "../lake/mod.rs"]
 mod lake;
+mod landed;
+#[path = "../landing/mod.rs"]
+mod landing;
 mod many_small;
 mod merge;
 mod other_stores;

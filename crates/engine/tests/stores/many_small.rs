@@ -31,8 +31,9 @@ fn an_object_costs_one_request_and_the_report_counts_it() {
     let run = must_relationalize(&server, &[&input, &output, "--report", "json"]);
     let requests = server.take_requests();
     let asked = |kind: &str| requests.get(kind).copied().unwrap_or_default();
-    // Manifests before and after the sign of life, who else is running, what was staged.
-    assert_eq!(asked("list_objects_v2"), NUM_PAGES + 4);
+    // Manifests before and after the sign of life, whether the input is a landing zone, who else is
+    // running, what was staged.
+    assert_eq!(asked("list_objects_v2"), NUM_PAGES + 5);
     assert_eq!(asked("get_object"), num_objects);
     let report: Value = serde_json::from_slice(&run.stdout).unwrap();
     let expected = json!({
@@ -76,7 +77,7 @@ fn requests_are_told_where_there_is_a_store() {
     let curated = folder.path().to_str().unwrap();
     let run = must_relationalize(&server, &[&server.url("raw"), curated]);
     let summary = String::from_utf8(run.stdout).unwrap();
-    assert!(summary.contains("\nrequests: 1 list, 1 get, 1 head\n"), "{summary}");
+    assert!(summary.contains("\nrequests: 2 list, 1 get, 1 head\n"), "{summary}");
     let raw = server.path("raw");
     let run = must_relationalize(&server, &[raw.to_str().unwrap(), curated, "--report", "json"]);
     let report: Value = serde_json::from_slice(&run.stdout).unwrap();

@@ -89,9 +89,9 @@ fn many_small_objects_cost_one_request_each() {
     must_relationalize(&server, &[&input, &output, "--run-id", "r1", "--bookmark"]);
     assert_eq!(tables(&server.path("curated")), expected);
     let expected = BTreeMap::from([
-        // Manifests before and after the sign of life, the input in two pages, who else is running,
-        // what was staged.
-        ("list_objects_v2", 6),
+        // Manifests before and after the sign of life, whether the input is a landing zone, the input in
+        // two pages, who else is running, what was staged.
+        ("list_objects_v2", 7),
         ("get_object", 2000),
         // Two tables; the sign of life, the shape, the bookmark, the manifest.
         ("put_object", 6),
@@ -104,7 +104,7 @@ fn many_small_objects_cost_one_request_each() {
     // R20: nothing new costs listings, and what it takes to know that.
     must_relationalize(&server, &[&input, &output, "--run-id", "r2", "--bookmark"]);
     let expected = BTreeMap::from([
-        ("list_objects_v2", 6),
+        ("list_objects_v2", 7),
         // Manifest, bookmark, shape.
         ("get_object", 3),
         ("put_object", 1),

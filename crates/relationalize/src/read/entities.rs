@@ -1,8 +1,12 @@
 //! Which objects belong to which root table (R3).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use solder_landing::{Object, entity_of};
+use solder_landing::raw::{CommittedStream, LostPart};
+use solder_landing::{Landed, Object, entity_of};
+
+use crate::curated::Bookmark;
+use crate::error::Error;
 
 use crate::relation::Naming;
 use crate::relation::names::{BaseName, Request, assign, sql_segment};
@@ -16,11 +20,45 @@ pub struct Entities {
     pub num_ignored: u64,
 }
 
-/// The objects of one entity, in the order of their keys (R4).
+/// The objects of one entity, in the order of their keys, or of their commits in a landing zone (R4).
 #[derive(Debug, Default)]
 pub struct EntityInput {
     /// The objects.
     pub objects: Vec<Object>,
+    /// The streams of a landing zone that the objects are parts of: more than one only with `--table`.
+    pub streams: Vec<CommittedStream>,
+    /// Parts of theirs that are not there any more.
+    pub lost: Vec<LostPart>,
+}
+
+impl EntityInput {
+    /// The key that the streams declare (R8), as JSON paths; empty when they declare none.
+    ///
+    /// # Errors
+    ///
+    /// They declare several.
+    pub fn declared_key(&self) -> Result<&[String], Error> {
+        let Some((first, others)) = self.streams.split_first() else { return Ok(&[]) };
+        match others.iter().find(|stream| stream.primary_key != first.primary_key) {
+            None => Ok(&first.primary_key),
+            Some(other) => Err(Error::Conflict(format!(
+                "the streams `{}` and `{}` declare different keys, and are to be one table: give it \
+                 its own with --key",
+                first.name, other.name,
+            ))),
+        }
+    }
+
+    /// Whether a stream was replaced since it was read: parts that were read do not count any more (R20).
+    pub fn was_replaced_since(&self, bookmark: &Bookmark) -> bool {
+        let parts = self.streams.iter().flat_map(|stream| &stream.parts);
+        let counting: HashSet<&str> = parts.map(|part| part.file.key.as_str()).collect();
+        let folders: Vec<String> =
+            self.streams.iter().map(|stream| format!("{}/", stream.name.data())).collect();
+        let is_of_streams = |key: &str| folders.iter().any(|folder| key.starts_with(folder));
+        let mut read = bookmark.objects.iter().map(|object| object.key.as_str());
+        read.any(|key| is_of_streams(key) && !counting.contains(key))
+    }
 }
 
 /// Sorts objects into entities: all into `table` when it is given, else by folder. Objects without
@@ -51,11 +89,48 @@ pub fn group(
         };
         by_source.entry(source.to_owned()).or_default().objects.push(object);
     }
+    Entities { entities: named(by_source, naming), num_ignored }
+}
+
+/// Sorts what an input names of a landing zone into entities: all into `table` when it is given, else by
+/// stream.
+///
+/// # Errors
+///
+/// Two sources have a stream of the same name.
+pub fn group_landed(
+    landed: Landed,
+    table: Option<&str>,
+    naming: Naming,
+) -> Result<Entities, Error> {
+    let mut by_stream: BTreeMap<String, EntityInput> = BTreeMap::new();
+    for stream in landed.streams {
+        let name = &stream.committed.name;
+        let entity = by_stream.entry(table.unwrap_or(name.stream()).to_owned()).or_default();
+        if let Some(other) = entity.streams.first().filter(|_| table.is_none()) {
+            return Err(Error::SameStream {
+                stream: name.stream().to_owned(),
+                sources: [other.name.source().to_owned(), name.source().to_owned()],
+                root: landed.root.to_string(),
+            });
+        }
+        entity.streams.push(stream.committed);
+        entity.objects.extend(stream.objects);
+        entity.lost.extend(stream.lost);
+    }
+    Ok(Entities { entities: named(by_stream, naming), num_ignored: 0 })
+}
+
+/// The table names for what folders and streams are called.
+fn named(
+    by_source: BTreeMap<String, EntityInput>,
+    naming: Naming,
+) -> BTreeMap<String, EntityInput> {
     let names = match naming {
         Naming::Glue => by_source.keys().cloned().collect(),
         Naming::Sql => assign(&by_source.keys().map(|source| request(source)).collect::<Vec<_>>()),
     };
-    Entities { entities: names.into_iter().zip(by_source.into_values()).collect(), num_ignored }
+    names.into_iter().zip(by_source.into_values()).collect()
 }
 
 fn request(source: &str) -> Request {

@@ -9,7 +9,7 @@ mod stdin;
 
 pub use block::{Block, BlockOptions, Blocks};
 pub use decompress::Compression;
-pub use entities::{Entities, EntityInput, group};
+pub use entities::{Entities, EntityInput, group, group_landed};
 pub use frame::{
     FrameOptions, Framer, MAX_RAW_BYTES, NameHint, Records, RecordsPath, RecordsPathError,
     Rejected, Segment,
