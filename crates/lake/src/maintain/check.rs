@@ -7,6 +7,7 @@ use datafusion::arrow::util::display::array_value_to_string;
 use serde::Serialize;
 use solder_landing::Mount;
 use solder_relationalize::relation::{Column, Role};
+use solder_relationalize::tables::join_columns;
 
 use crate::delta::{Table, schema};
 use crate::error::Error;
@@ -131,7 +132,12 @@ async fn check_child(
     report: &mut CheckReport,
 ) -> Result<(), Error> {
     let (above, below) = (schema::columns(parent)?, schema::columns(child)?);
-    let pairs = joins(root, &above, &below);
+    let key = root_key(root);
+    let pairs = join_columns(&below, &above, |part, column| {
+        // The key that rows are merged by may be another than the one that child rows carry.
+        let is_key = |up: &&Column| up.role == Role::Value && up.path == column.path;
+        above.iter().find(is_key).map(|up| &up.name).or_else(|| key.get(part))
+    });
     if pairs.is_empty() {
         return Ok(());
     }
@@ -139,14 +145,14 @@ async fn check_child(
     add(&session, "parent", parent).await?;
     add(&session, "child", child).await?;
     let list = |columns: &mut dyn Iterator<Item = String>| columns.collect::<Vec<_>>().join(", ");
-    let key = list(&mut pairs.iter().map(|(up, _)| format!("parent.{}", quoted(up))));
-    let child_key = list(&mut pairs.iter().map(|(_, down)| quoted(down)));
+    let key = list(&mut pairs.iter().map(|pair| format!("parent.{}", quoted(&pair.references))));
+    let child_key = list(&mut pairs.iter().map(|pair| quoted(&pair.column)));
     let same: Vec<String> = pairs
         .iter()
-        .map(|(up, down)| format!("parent.{} = child.{}", quoted(up), quoted(down)))
+        .map(|pair| format!("parent.{} = child.{}", quoted(&pair.references), quoted(&pair.column)))
         .collect();
     let same = same.join(" AND ");
-    let names: Vec<String> = pairs.iter().map(|(up, _)| up.clone()).collect();
+    let names: Vec<String> = pairs.iter().map(|pair| pair.references.clone()).collect();
 
     report.num_checks += 1;
     let values = [("child_key", child_key.as_str()), ("same", same.as_str())];
@@ -193,27 +199,6 @@ async fn check_child(
         }
     }
     Ok(())
-}
-
-/// The columns of the parent's row and of its child rows that are equal.
-fn joins(root: &Table, above: &[Column], below: &[Column]) -> Vec<(String, String)> {
-    let key = root_key(root);
-    let is_root =
-        above.iter().all(|column| !matches!(column.role, Role::RootRowId | Role::RootKey(_)));
-    let pair = |column: &Column| {
-        let up = match column.role {
-            Role::RootRowId if is_root => {
-                above.iter().find(|up| up.role == Role::RowId).map(|up| up.name.clone())
-            }
-            Role::RootKey(part) if is_root => key.get(part).cloned(),
-            Role::RootRowId | Role::RootKey(_) | Role::Index(_) | Role::Key(_) => {
-                above.iter().find(|up| up.role == column.role).map(|up| up.name.clone())
-            }
-            _ => None,
-        };
-        Some((up?, column.name.clone()))
-    };
-    below.iter().filter_map(pair).collect()
 }
 
 fn root_key(root: &Table) -> Vec<String> {

@@ -1,9 +1,9 @@
 //! Staged runs into Delta tables (M1 to M11).
 //!
 //! ```text
-//!   curated/ ──▶ staging ──▶ entity ──▶ plan: newest, fates ──▶ apply: rewrite, new files ──▶ commit
-//!                runs that   children                 ▲                                       lake/
-//!                wait        first, root last         └── scan: only files that may hold a key
+//!   curated/ ──▶ staging ──▶ entity/ ──▶ fates: newest, met ──▶ apply: rewrite, new files ──▶ commit
+//!                runs that   children               ▲                                         lake/
+//!                wait        first, root last       └── scan: only files that may hold a key
 //! ```
 //!
 //! The statements are SQL and stand in `sql/merge/`; files are read and written by `files/`.
@@ -11,9 +11,10 @@
 mod align;
 mod apply;
 mod entity;
+mod fates;
 mod job_file;
 mod keys;
-mod plan;
+
 mod report;
 mod rewrite;
 mod scan;

@@ -126,6 +126,18 @@ fn staged_entity(
 }
 
 impl StagedEntity {
+    /// The root's columns that child rows are linked to.
+    pub fn identity(&self) -> Vec<String> {
+        let row_id = |root: &StagedTable| {
+            let found = root.columns.iter().find(|column| column.role == Role::RowId);
+            found.map(|column| column.name.clone())
+        };
+        match self.root().and_then(row_id) {
+            Some(row_id) => vec![row_id],
+            None => self.key.clone(),
+        }
+    }
+
     /// The root table.
     pub fn root(&self) -> Option<&StagedTable> {
         self.tables.first()
@@ -153,8 +165,9 @@ impl StagedEntity {
 }
 
 impl StagedTable {
-    /// The files of runs after `sequence`.
-    pub fn files_after(&self, sequence: u64) -> Vec<&DataFile> {
-        self.files.iter().filter(|file| file.sequence > sequence).collect()
+    /// The files of runs after one and up to another.
+    pub fn files_within(&self, after: u64, until: u64) -> Vec<&DataFile> {
+        let is_within = |file: &&DataFile| file.sequence > after && file.sequence <= until;
+        self.files.iter().filter(is_within).collect()
     }
 }

@@ -71,23 +71,40 @@ impl<'a> Keys<'a> {
     }
 
     fn join(&self, table: &Table, above: &Table) -> Vec<JoinColumn> {
-        let with_role = |role: Role| above.columns.iter().find(|column| column.role == role);
-        let pair = |column: &Column| {
-            let there = match column.role {
-                Role::RootRowId if above.parent.is_none() => with_role(Role::RowId),
-                Role::RootKey(part) if above.parent.is_none() => {
-                    self.declared.get(part).copied().flatten()
-                }
-                Role::GlueId => glue_join(table, above),
-                Role::RootRowId | Role::RootKey(_) | Role::Index(_) | Role::Key(_) => {
-                    with_role(column.role)
-                }
-                _ => None,
-            };
-            Some(JoinColumn { column: column.name.clone(), references: there?.name.clone() })
-        };
-        table.columns.iter().filter_map(pair).collect()
+        let key = |part: usize, _: &Column| Some(&self.declared.get(part).copied().flatten()?.name);
+        let by_id = |column: &&Column| column.role == Role::GlueId;
+        let glue = table.columns.iter().find(by_id).and_then(|column| {
+            let references = glue_join(table, above)?.name.clone();
+            Some(JoinColumn { column: column.name.clone(), references })
+        });
+        glue.into_iter().chain(join_columns(&table.columns, &above.columns, key)).collect()
     }
+}
+
+/// The pairs by which rows with the columns `below` find their row among those with the columns `above`,
+/// which are its parent's or its root's (R8). `key` names the root's column of a part of the key, for the
+/// column of that part below.
+pub fn join_columns<'k>(
+    below: &[Column],
+    above: &[Column],
+    key: impl Fn(usize, &Column) -> Option<&'k String>,
+) -> Vec<JoinColumn> {
+    // All tables but the root say what their root is.
+    let is_root =
+        above.iter().all(|column| !matches!(column.role, Role::RootRowId | Role::RootKey(_)));
+    let with_role = |role: Role| above.iter().find(|column| column.role == role);
+    let pair = |column: &Column| {
+        let there = match column.role {
+            Role::RootRowId if is_root => &with_role(Role::RowId)?.name,
+            Role::RootKey(part) if is_root => key(part, column)?,
+            Role::RootRowId | Role::RootKey(_) | Role::Index(_) | Role::Key(_) => {
+                &with_role(column.role)?.name
+            }
+            _ => return None,
+        };
+        Some(JoinColumn { column: column.name.clone(), references: there.clone() })
+    };
+    below.iter().filter_map(pair).collect()
 }
 
 /// The root's column of part `part` of the declared key.

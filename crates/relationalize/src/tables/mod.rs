@@ -22,7 +22,7 @@ use crate::relation::{Column, Layout, Role, Table};
 
 pub use athena::athena_ddl;
 pub use duckdb::duckdb_ddl;
-pub use keys::{JoinColumn, Keys, named_column};
+pub use keys::{JoinColumn, Keys, join_columns, named_column};
 pub use mermaid::mermaid;
 pub use text::text;
 

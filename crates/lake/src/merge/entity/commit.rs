@@ -1,0 +1,158 @@
+//! What a merge commits: that it begins, and the change of a table (M8).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::TryStreamExt;
+use serde_json::json;
+use solder_relationalize::pause_at;
+
+use crate::delta::{Change, Operation, Outcome, Table, commit, schema};
+use crate::error::Error;
+use crate::files::BoxedRows;
+use crate::merge::apply::{Apply, Going};
+use crate::merge::report::{Metrics, TableReport};
+use crate::merge::settings::Mode;
+
+use super::Merging;
+use super::target::{Target, live_rows};
+
+impl<'a> Merging<'a> {
+    /// Says in the root's log that the run is being merged; `None` when another was first.
+    pub(super) async fn begin(&self, root: Target<'a>) -> Result<Option<Target<'a>>, Error> {
+        let words = json!({ "staging": self.staging.id, "run": self.batch.run_id });
+        let columns = match &root.table {
+            // Its columns change with its rows.
+            Some(table) => schema::columns(table)?,
+            None => root.evolution.columns.clone(),
+        };
+        let mut properties = self.properties(&root);
+        properties.push((schema::MERGING.to_owned(), words.to_string()));
+        let change = Change {
+            columns: Some(columns),
+            properties,
+            operation: Operation::Begin,
+            origin: self.origin(),
+            ..Change::default()
+        };
+        match commit(&root.folder, root.table.as_ref(), change).await? {
+            Outcome::Overtaken => Ok(None),
+            Outcome::Committed(_) => {
+                let table = self.lake.table(&self.entity.name).await?;
+                // Whoever is faster still has to be of this staging area, and then all is the same.
+                match table.as_ref().and_then(merging) {
+                    Some((staging, _)) if staging == self.staging.id => {
+                        self.target(&self.entity.name, table, root.staged).map(Some)
+                    }
+                    _ => Ok(None),
+                }
+            }
+        }
+    }
+}
+
+impl Merging<'_> {
+    /// Writes the files of a table's change and commits it; `None` when overtaken.
+    pub(super) async fn apply(
+        &self,
+        target: &Target<'_>,
+        going: Going,
+        coming: Vec<BoxedRows>,
+        planned: Metrics,
+        mut report: TableReport,
+        properties: &[(String, String)],
+    ) -> Result<Option<TableReport>, Error> {
+        let apply = Apply {
+            folder: &target.folder,
+            table: target.table.as_ref(),
+            evolution: &target.evolution,
+            alignment: &target.own,
+            workers: self.workers,
+            deletion_vectors: self.marks_rows(target),
+        };
+        let counted = Arc::new(AtomicU64::new(0));
+        let counting = coming.into_iter().map(|rows| {
+            let counted = Arc::clone(&counted);
+            Box::pin(rows.inspect_ok(move |batch| {
+                counted.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+            })) as BoxedRows
+        });
+        let counting = counting.collect();
+        let all_gone = matches!(going, Going::All);
+        let (mut change, files) = apply.stage(going, counting).await?;
+        let num_coming = counted.load(Ordering::Relaxed);
+        pause_at("merge-files-written");
+        let mut metrics = Metrics {
+            num_target_rows_copied: files.num_target_rows_copied,
+            num_target_files_added: files.num_target_files_added,
+            num_target_files_removed: files.num_target_files_removed,
+            num_deletion_vectors: files.num_deletion_vectors,
+            ..planned
+        };
+        if metrics.num_target_rows_inserted + metrics.num_target_rows_updated == 0 {
+            metrics.num_target_rows_inserted = num_coming;
+        }
+        if all_gone && let Some(table) = &target.table {
+            metrics.num_target_rows_deleted = live_rows(table)?;
+        }
+        change.properties.extend(self.properties(target));
+        change.properties.extend(properties.iter().cloned());
+        if !change.properties.is_empty() && change.columns.is_none() {
+            change.columns = Some(target.evolution.columns.clone());
+        }
+        change.operation = match self.matching.mode {
+            Mode::Append => Operation::Append,
+            Mode::Overwrite => Operation::Overwrite,
+            Mode::Upsert | Mode::InsertOnly => Operation::Merge,
+        };
+        let sequence = i64::try_from(self.batch.until).unwrap_or(i64::MAX);
+        change.transactions = vec![(self.app_id(), sequence)];
+        change.metrics =
+            serde_json::to_value(&metrics).map_err(|error| Error::Internal(Box::new(error)))?;
+        change.origin = self.origin();
+        report.metrics = metrics;
+        match commit(&target.folder, target.table.as_ref(), change).await? {
+            Outcome::Committed(version) => {
+                report.version = Some(version);
+                Ok(Some(report))
+            }
+            Outcome::Overtaken => Ok(None),
+        }
+    }
+
+    /// What a table says of its place in the entity, where it does not say so yet.
+    fn properties(&self, target: &Target<'_>) -> Vec<(String, String)> {
+        let says = |table: &Table| table.property(schema::ROOT).is_some();
+        let Some(staged) = target.staged.filter(|_| !target.table.as_ref().is_some_and(says))
+        else {
+            return Vec::new();
+        };
+        let mut properties =
+            vec![(schema::ROOT, self.entity.name.clone()), (schema::PATH, staged.path.clone())];
+        match &staged.parent {
+            Some(parent) => properties.push((schema::PARENT, parent.clone())),
+            // Of rows that are appended, a key may stand many times.
+            None if self.matching.mode.needs_key() => {
+                properties.push((schema::KEY, json!(self.matching.key).to_string()));
+            }
+            None => {}
+        }
+        properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+
+    fn origin(&self) -> serde_json::Value {
+        json!({
+            "staging": self.staging.id,
+            "run": self.batch.run_id,
+            "sequence": self.batch.until,
+            "mode": self.matching.mode.name(),
+        })
+    }
+}
+
+/// The run that a root's log says is being merged: staging area and run id.
+pub(super) fn merging(root: &Table) -> Option<(String, String)> {
+    let words: serde_json::Value = serde_json::from_str(root.property(schema::MERGING)?).ok()?;
+    let word = |name: &str| words.get(name)?.as_str().map(str::to_owned);
+    Some((word("staging")?, word("run")?))
+}

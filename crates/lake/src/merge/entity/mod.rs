@@ -1,0 +1,245 @@
+//! One entity into the lake: child tables first, the root last (M6, M8).
+//!
+//! ```text
+//!   settle ──▶ target ──▶ records ──▶ commit: begin ──▶ children ──▶ root and end
+//!              as it is   (fates)  └──▶ rehearse           │ every step is one commit, which
+//!                 ▲                                        │ names the run that it is of
+//!                 └──────── overtaken by another ──────────┘
+//!
+//!   incoming: the staged rows that come      commit: what a step writes into the log
+//! ```
+//!
+//! What becomes of a record is decided by the root as it stands, so the root must not change before the
+//! children have followed. An entity with child tables therefore begins with a commit to the root that
+//! says which run is being merged (`solder.merging`), and ends with the one that brings the root's rows.
+//! Other merges wait in between. A merge that died there is taken up by the next one of its staging area:
+//! tables that have the run already are left as they are.
+
+mod children;
+mod commit;
+mod incoming;
+mod records;
+mod rehearse;
+mod root;
+mod settle;
+mod target;
+
+use std::time::{Duration, Instant};
+
+use deltalake_core::kernel::Version;
+use solder_relationalize::pause_at;
+
+use crate::delta::Table;
+use crate::error::Error;
+use crate::lake::Lake;
+use crate::work::Workers;
+
+use super::fates::Matching;
+use super::report::EntityReport;
+use super::session::Engine;
+use super::settings::{MergeSettings, Mode};
+use super::staging::{StagedEntity, StagedTable, Staging};
+
+use commit::merging;
+
+/// How often a merge looks again after another writer was first.
+const MAX_ATTEMPTS: usize = 24;
+
+/// One entity on its way into the lake.
+#[derive(Clone)]
+pub struct Merging<'a> {
+    lake: &'a Lake,
+    engine: &'a Engine,
+    workers: &'a Workers,
+    staging: &'a Staging,
+    entity: &'a StagedEntity,
+    root: &'a StagedTable,
+    settings: &'a MergeSettings,
+    matching: Matching,
+    deletion_vectors: Option<bool>,
+    batch: Batch,
+}
+
+/// The staged runs that are merged together.
+#[derive(Clone, Debug)]
+struct Batch {
+    /// Those after this one,
+    after: u64,
+    /// up to this one,
+    until: u64,
+    /// whose id this is.
+    run_id: String,
+}
+
+/// What an attempt came to.
+enum Attempt {
+    Done(Box<EntityReport>),
+    /// Another writer was first: look again.
+    Overtaken(String),
+    /// A merge of another staging area has begun, and these are its words.
+    Waiting {
+        run: String,
+        version: Version,
+    },
+}
+
+impl<'a> Merging<'a> {
+    /// Settles what the settings mean for an entity.
+    ///
+    /// # Errors
+    ///
+    /// They name columns that are not there, or ask for a key where there is none.
+    pub fn new(
+        (lake, engine, workers): (&'a Lake, &'a Engine, &'a Workers),
+        staging: &'a Staging,
+        entity: &'a StagedEntity,
+        settings: &'a MergeSettings,
+    ) -> Result<Option<Merging<'a>>, Error> {
+        let Some(root) = entity.root() else { return Ok(None) };
+        let rule = settings.rule(&entity.name);
+        let matching = settle::matching(entity, root, &rule)?;
+        let deletion_vectors = rule.deletion_vectors;
+        Ok(Some(Merging {
+            lake,
+            engine,
+            workers,
+            staging,
+            entity,
+            root,
+            settings,
+            matching,
+            deletion_vectors,
+            batch: Batch { after: 0, until: entity.sequence, run_id: entity.run_id.clone() },
+        }))
+    }
+
+    /// Merges what waits; again and again while others are first.
+    ///
+    /// # Errors
+    ///
+    /// Staging or lake cannot be read or written, or do not fit each other.
+    pub async fn run(&self) -> Result<EntityReport, Error> {
+        let mut waited_for: Option<(Version, Instant)> = None;
+        let mut attempt = 0;
+        let mut overtaken = String::new();
+        while attempt < MAX_ATTEMPTS {
+            match self.attempt().await? {
+                Attempt::Done(report) => return Ok(*report),
+                Attempt::Overtaken(table) => {
+                    attempt += 1;
+                    overtaken = table;
+                    pause(attempt).await;
+                }
+                Attempt::Waiting { run, version } => {
+                    let since = match waited_for {
+                        Some((known, since)) if known == version => since,
+                        _ => Instant::now(),
+                    };
+                    if since.elapsed() >= self.settings.patience {
+                        let root = self.lake.place().address(&self.entity.name);
+                        return Err(Error::HalfMerged { root, run });
+                    }
+                    waited_for = Some((version, since));
+                    pause(3).await;
+                }
+            }
+        }
+        Err(Error::Contended { table: overtaken, attempts: MAX_ATTEMPTS })
+    }
+
+    async fn attempt(&self) -> Result<Attempt, Error> {
+        let root = self.lake.table(&self.entity.name).await?;
+        let done = match &root {
+            Some(root) => root.transaction(&self.app_id()).await?,
+            None => None,
+        };
+        let done = done.and_then(|done| u64::try_from(done).ok()).unwrap_or(0);
+        let mut report = EntityReport {
+            name: self.entity.name.clone(),
+            mode: self.matching.mode.name(),
+            sequence: self.entity.sequence,
+            sequence_before: done,
+            ..EntityReport::default()
+        };
+        if done >= self.entity.sequence {
+            report.already_merged = true;
+            return Ok(Attempt::Done(Box::new(report)));
+        }
+        let begun = root.as_ref().and_then(merging);
+        if let (Some((staging, run)), Some(root)) = (&begun, &root)
+            && *staging != self.staging.id
+        {
+            return Ok(Attempt::Waiting { run: run.clone(), version: root.version() });
+        }
+        let run = Merging { batch: Batch { after: done, ..self.batch.clone() }, ..self.clone() };
+        run.carry_out(root, begun.is_some(), report).await
+    }
+
+    /// Merges the batch into the root as it was found, and into the tables below it.
+    async fn carry_out(
+        &self,
+        root: Option<Table>,
+        has_begun: bool,
+        mut report: EntityReport,
+    ) -> Result<Attempt, Error> {
+        let root = self.target(&self.entity.name, root, Some(self.root))?;
+        let children = self.children().await?;
+        self.check_key_types(&root)?;
+
+        let session = self.engine.session(&self.entity.name);
+        self.stage(&session, self.root, self.after()).await?;
+        let plan = self.plan(&session, &root, &mut report).await?;
+        if self.settings.dry_run {
+            self.rehearse(&session, &plan, &children, &root, &mut report).await?;
+            return Ok(Attempt::Done(Box::new(report)));
+        }
+        pause_at("merge-planned");
+
+        // Rows of an append do not depend on the root, and each table knows what it has.
+        let guards = !children.is_empty() && self.matching.mode != Mode::Append;
+        let root = match guards && !has_begun {
+            true => match self.begin(root).await? {
+                Some(root) => root,
+                None => return Ok(Attempt::Overtaken(self.entity.name.clone())),
+            },
+            false => root,
+        };
+        pause_at("merge-begun");
+        for child in &children {
+            let committed = self.child(&session, &plan, child, has_begun).await?;
+            match committed {
+                Some(table) => report.tables.push(table),
+                None => return Ok(Attempt::Overtaken(child.folder.name.clone())),
+            }
+            pause_at("merge-child-committed");
+        }
+        pause_at("merge-children-committed");
+        match self.root(&session, &plan, &root, guards).await? {
+            Some(table) => report.tables.push(table),
+            None => return Ok(Attempt::Overtaken(self.entity.name.clone())),
+        }
+        pause_at("merge-root-committed");
+        Ok(Attempt::Done(Box::new(report)))
+    }
+
+    /// Marks the entity's tables in the log (M8).
+    fn app_id(&self) -> String {
+        format!("solder:{}:{}", self.staging.id, self.entity.name)
+    }
+
+    /// The staged runs that come are those after this one.
+    fn after(&self) -> u64 {
+        match self.matching.mode {
+            // All that is staged takes the place of all that is there.
+            Mode::Overwrite => 0,
+            _ => self.batch.after,
+        }
+    }
+}
+
+/// Waits longer and longer, and never as long as another who waits.
+async fn pause(attempt: usize) {
+    let longest = 25u64 << attempt.min(8);
+    let random = u64::from(uuid::Uuid::new_v4().as_bytes()[0]);
+    tokio::time::sleep(Duration::from_millis(longest / 2 + longest * random / 512)).await;
+}

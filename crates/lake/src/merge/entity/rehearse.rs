@@ -1,0 +1,62 @@
+//! A dry run: the counts of a merge, and nothing written (M10).
+
+use futures::{StreamExt, TryStreamExt};
+
+use crate::error::Error;
+use crate::merge::apply::Going;
+use crate::merge::report::{EntityReport, Metrics, TableReport};
+use crate::merge::session::Session;
+use crate::merge::settings::Mode;
+
+use super::Merging;
+use super::incoming::SURVIVING;
+use super::records::Plan;
+use super::target::{Target, live_rows};
+
+impl Merging<'_> {
+    /// Counts what a merge would do (M10).
+    pub(super) async fn rehearse(
+        &self,
+        session: &Session,
+        plan: &Plan,
+        children: &[Target<'_>],
+        root: &Target<'_>,
+        report: &mut EntityReport,
+    ) -> Result<(), Error> {
+        for target in children.iter().chain([root]) {
+            let is_root = target.folder.name == self.entity.name;
+            let (going, mut metrics) = match (is_root, &plan.fates) {
+                (true, Some(fates)) => (
+                    Going::None,
+                    Metrics {
+                        num_target_rows_updated: fates.count("update") + fates.count("mark"),
+                        num_target_rows_deleted: fates.count("delete"),
+                        ..Metrics::default()
+                    },
+                ),
+                (true, None) => (Going::None, Metrics::default()),
+                (false, _) => self.child_rows_that_go(session, plan, target, false).await?,
+            };
+            let coming =
+                self.coming(session, plan, target, self.after(), SURVIVING, &mut metrics).await?;
+            let mut coming = futures::stream::iter(coming).flatten();
+            let mut num_coming = 0;
+            while let Some(batch) = coming.try_next().await? {
+                num_coming += batch.num_rows() as u64;
+            }
+            // Rows that are marked do not come: they are updated all the same.
+            let num_replacing = match &plan.fates {
+                Some(fates) if is_root => fates.count("update"),
+                _ => 0,
+            };
+            metrics.num_target_rows_inserted = num_coming - num_replacing.min(num_coming);
+            if (matches!(going, Going::All) || self.matching.mode == Mode::Overwrite)
+                && let Some(table) = &target.table
+            {
+                metrics.num_target_rows_deleted = live_rows(table)?;
+            }
+            report.tables.push(TableReport { metrics, ..target.report() });
+        }
+        Ok(())
+    }
+}
