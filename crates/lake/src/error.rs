@@ -189,6 +189,16 @@ pub enum Error {
         /// The run that it merges.
         run: String,
     },
+    /// Child tables that are ahead of their root, in another mode than that which brought them there.
+    #[error(
+        "the child tables of `{root}` have rows of the staged run {run} that it lacks, since an append broke off: finish it with --mode append; if the root was removed by hand, remove its child tables as well"
+    )]
+    HalfAppended {
+        /// The root table.
+        root: String,
+        /// The run.
+        run: u64,
+    },
     /// Others committed first, again and again.
     #[error("other writers committed to `{table}` {attempts} times in a row; run again")]
     Contended {
@@ -243,6 +253,7 @@ impl Error {
             Error::Target { .. }
             | Error::NotDelta { .. }
             | Error::DuplicateKeys { .. }
+            | Error::HalfAppended { .. }
             | Error::Types { .. }
             | Error::Widening { .. }
             | Error::GlueNames { .. }

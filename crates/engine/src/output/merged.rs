@@ -68,6 +68,20 @@ fn about(entity: &EntityReport) -> String {
         }
     }
     text.push('\n');
+    if entity.resumed {
+        let _ = writeln!(
+            text,
+            "{name}: this ended a merge that had broken off, with the runs and the settings that it had begun with"
+        );
+    }
+    if entity.sequence < entity.sequence_staged {
+        let (first, last) = (entity.sequence + 1, entity.sequence_staged);
+        let _ = match first == last {
+            true => write!(text, "{name}: staged run {last} comes"),
+            false => write!(text, "{name}: staged runs {first} to {last} come"),
+        };
+        text.push_str(" after that, in a merge by itself\n");
+    }
     if let Some(quarantine) = &entity.quarantine {
         let _ = writeln!(text, "{name}: records without a key are in {quarantine}");
     }

@@ -1,6 +1,11 @@
 //! M8: a merge that is killed at any stage is brought to its end by the next one, and then all tables are
 //! as if nothing had happened.
 
+#[path = "merge_feeds.rs"]
+mod feeds;
+#[path = "merge_resumed.rs"]
+mod resumed;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -8,6 +13,7 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use rstest::rstest;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::lake::{Tables, num_commits, properties, tables};
@@ -62,21 +68,47 @@ impl Place {
     }
 
     fn stage(&self, run: usize) {
-        let raw = self.path("raw/orders");
-        fs::create_dir_all(&raw).unwrap();
-        fs::write(raw.join(format!("{run}.ndjson")), batch(run)).unwrap();
-        let mut engine = Command::new(env!("CARGO_BIN_EXE_engine"));
-        engine.arg("relationalize").arg(self.path("raw")).arg(self.path("curated"));
-        engine.args(["--bookmark", "--key", "orders=id", "--threads", "2"]);
-        must_succeed(&mut engine);
+        self.stage_lines(run, &batch(run), &["--bookmark"]);
     }
 
-    fn merging(&self) -> Command {
+    /// Stages a run of its own lines.
+    fn stage_lines(&self, run: usize, lines: &str, options: &[&str]) {
+        let raw = self.path("raw/orders");
+        fs::create_dir_all(&raw).unwrap();
+        fs::write(raw.join(format!("{run}.ndjson")), lines).unwrap();
+        let mut engine = Command::new(env!("CARGO_BIN_EXE_engine"));
+        engine.arg("relationalize").arg(self.path("raw")).arg(self.path("curated"));
+        must_succeed(engine.args(["--key", "orders=id", "--threads", "2"]).args(options));
+    }
+
+    /// A merge with the settings of a test.
+    fn merging_with(&self, options: &[&str]) -> Command {
         let mut engine = Command::new(env!("CARGO_BIN_EXE_engine"));
         engine.arg("merge").arg("--staging").arg(self.path("curated"));
         engine.arg("--into").arg(self.path("lake"));
-        engine.args(["--delete-when", "deleted", "--threads", "2", "--wait", "0"]);
+        engine.args(["--threads", "2", "--wait", "0"]).args(options);
         engine
+    }
+
+    /// What a merge says of itself, entity by entity.
+    fn reports(&self, options: &[&str]) -> Vec<Value> {
+        let mut merging = self.merging_with(options);
+        let output = merging.args(["--report", "json"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["entities"].as_array().unwrap().clone()
+    }
+
+    /// Lengths are those of the child rows, and child rows have their parents (M12).
+    fn must_fit(&self, context: &str) {
+        let mut engine = Command::new(env!("CARGO_BIN_EXE_engine"));
+        let output = engine.arg("check").arg(self.path("lake")).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{context}: {text}");
+    }
+
+    fn merging(&self) -> Command {
+        self.merging_with(&["--delete-when", "deleted"])
     }
 
     fn merge(&self) {
@@ -181,36 +213,4 @@ fn m8_killed_merges_and_a_new_run(#[values(1, 2)] run: usize) {
         place.merge();
         assert_eq!(place.tables(), UNDISTURBED[2], "run {run} killed at {stage}");
     }
-}
-
-/// M5, M8: a record that a dead merge had brought to the child tables alone is marked as deleted by the
-/// next run: the row that stays still agrees with the child rows that stay (R9).
-#[test]
-#[ignore = "the row keeps the values from before the dead merge, and the child rows are those that it brought"]
-fn m8_killed_merges_and_a_soft_delete() {
-    let place = Place::new();
-    let raw = place.path("raw/orders");
-    fs::create_dir_all(&raw).unwrap();
-    let stage = |run: usize, line: &str| {
-        fs::write(raw.join(format!("{run}.ndjson")), line).unwrap();
-        let mut engine = Command::new(env!("CARGO_BIN_EXE_engine"));
-        engine.arg("relationalize").arg(place.path("raw")).arg(place.path("curated"));
-        must_succeed(engine.args(["--bookmark", "--key", "orders=id"]));
-    };
-    let merging = || {
-        let mut merging = place.merging();
-        merging.args(["--soft-delete", "is_gone"]);
-        merging
-    };
-    stage(1, r#"{"id":1,"items":[1,2],"deleted":false}"#);
-    must_succeed(&mut merging());
-    stage(2, r#"{"id":1,"items":[3],"deleted":false}"#);
-    kill(merging(), "merge-children-committed");
-    stage(3, r#"{"id":1,"deleted":true}"#);
-    must_succeed(&mut merging());
-    let found = tables(&place.path("lake"));
-    let orders = &found["orders"][0];
-    assert!(orders.contains("is_gone: true"), "{orders}");
-    let num_items = found["orders__items"].len();
-    assert!(orders.contains(&format!("items__len: {num_items}")), "{orders}: {num_items}");
 }

@@ -16,6 +16,7 @@ pub use check::{CheckReport, Finding, check};
 pub use history::{HistoryEntry, history};
 pub use optimize::{OptimizeReport, optimize};
 pub use restore::{RestoreReport, RestoreTo, restore};
+pub(crate) use restore::{empty, restore_one};
 pub use vacuum::{MIN_RETENTION_HOURS, VacuumReport, vacuum};
 
 use deltalake_core::DeltaTable;

@@ -63,7 +63,16 @@ pub async fn restore(lake: &Lake, name: &str, to: RestoreTo) -> Result<Vec<Resto
     Ok(reports)
 }
 
-async fn restore_one(lake: &Lake, table: &Table, version: Version) -> Result<RestoreReport, Error> {
+/// Brings one table back to a version.
+///
+/// # Errors
+///
+/// There is no such version, or files of it were vacuumed.
+pub(crate) async fn restore_one(
+    lake: &Lake,
+    table: &Table,
+    version: Version,
+) -> Result<RestoreReport, Error> {
     if version > table.version() {
         return Err(Error::Usage(format!(
             "`{}` has no version {version}: its last one is {}",
@@ -131,7 +140,11 @@ async fn version_at(
 }
 
 /// Takes all rows out of a table that was not there at the time that is restored.
-async fn empty(table: &Table) -> Result<RestoreReport, Error> {
+///
+/// # Errors
+///
+/// The store refuses, or another writer was first.
+pub(crate) async fn empty(table: &Table) -> Result<RestoreReport, Error> {
     let files = table.files()?;
     let mut report =
         RestoreReport { table: table.name().to_owned(), restored: None, version: table.version() };

@@ -13,6 +13,7 @@ use arrow_array::types::{Int64Type, UInt32Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::SchemaRef;
 use datafusion::arrow::util::display::array_value_to_string;
+use serde::{Deserialize, Serialize};
 
 use crate::delta::Table;
 use crate::error::Error;
@@ -23,8 +24,8 @@ use super::scan::Scan;
 use super::session::{self, Session, quoted};
 use super::settings::Mode;
 
-/// How records of an entity are told apart, and what a deletion is.
-#[derive(Clone, Debug)]
+/// How records of an entity are told apart, and what a deletion is. A root keeps it while it is being merged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Matching {
     /// How rows come in.
     pub mode: Mode,
@@ -32,7 +33,8 @@ pub struct Matching {
     pub key: Vec<String>,
     /// The root's columns that tell which record is newer.
     pub order_by: Vec<String>,
-    /// The root's columns that child rows are linked to.
+    /// The root's columns that child rows are linked to: those of the staging area.
+    #[serde(skip)]
     pub identity: Vec<String>,
     /// Which staged records are deletions, as SQL.
     pub delete_when: Option<String>,

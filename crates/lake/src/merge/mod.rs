@@ -65,7 +65,7 @@ pub fn merge(io: &Arc<Io>, settings: &MergeSettings) -> Result<MergeReport, Erro
         let entities = staging.entities.iter();
         let mergings = entities.map(|entity| Merging::new(parts, &staging, entity, settings));
         for merging in mergings.collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
-            report.entities.push(merging.run().await?);
+            report.entities.extend(merging.run().await?);
         }
         Ok::<_, Error>(())
     };

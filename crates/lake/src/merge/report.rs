@@ -7,7 +7,7 @@ use serde::Serialize;
 pub struct MergeReport {
     /// Nothing was written.
     pub dry_run: bool,
-    /// The entities.
+    /// The entities; one stands here twice when a merge of it that had broken off was finished first.
     pub entities: Vec<EntityReport>,
     /// Wall time in milliseconds.
     pub duration_ms: u64,
@@ -24,6 +24,11 @@ pub struct EntityReport {
     pub sequence: u64,
     /// The staged run up to which it was merged before.
     pub sequence_before: u64,
+    /// The last staged run. A dry run ends before it where a merge that has broken off comes first: what the
+    /// newer runs bring hangs on its rows.
+    pub sequence_staged: u64,
+    /// It is what was left of a merge that had broken off.
+    pub resumed: bool,
     /// It was merged up to there before, and this time nothing was done.
     pub already_merged: bool,
     /// Records in the runs that were merged.

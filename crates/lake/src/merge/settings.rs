@@ -3,6 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Settings of `engine merge`.
 #[derive(Clone, Debug)]
 pub struct MergeSettings {
@@ -44,7 +46,8 @@ pub struct Rule {
 }
 
 /// How rows come into a table (M2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// A record replaces the row of its key, or is new.
     #[default]

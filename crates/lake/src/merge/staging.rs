@@ -34,6 +34,10 @@ pub struct StagedEntity {
     pub sequence: u64,
     /// That run's id.
     pub run_id: String,
+    /// The run that replaced its tables last.
+    replaced: u64,
+    /// The runs that took others back, each with the last one that it left.
+    rewinds: Vec<(u64, u64)>,
     /// The root's columns of the declared key; empty without one.
     pub key: Vec<String>,
     /// The tables, parents before children; the first is the root.
@@ -119,6 +123,13 @@ fn staged_entity(
     Ok(StagedEntity {
         name: name.to_owned(),
         sequence: entity.sequence,
+        replaced: entity.replaced,
+        rewinds: manifest
+            .runs
+            .iter()
+            .filter(|run| run.entities.iter().any(|entity| entity == name))
+            .filter_map(|run| Some((run.sequence, run.rewound_to?)))
+            .collect(),
         run_id: run.map(|run| run.run_id.clone()).unwrap_or_default(),
         key,
         tables: layout.tables.iter().map(table).collect(),
@@ -126,6 +137,13 @@ fn staged_entity(
 }
 
 impl StagedEntity {
+    /// Whether what was staged when `sequence` was the last run is staged still: it was neither replaced nor
+    /// rewound since (R20).
+    pub fn still_has(&self, sequence: u64) -> bool {
+        let takes_back = |(run, to): &(u64, u64)| *run > sequence && *to < sequence;
+        (self.replaced..=self.sequence).contains(&sequence) && !self.rewinds.iter().any(takes_back)
+    }
+
     /// The root's columns that child rows are linked to.
     pub fn identity(&self) -> Vec<String> {
         let row_id = |root: &StagedTable| {

@@ -10,10 +10,10 @@ use crate::merge::scan::Scan;
 use crate::merge::session::{self, Session, quoted};
 use crate::merge::settings::Mode;
 
-use super::Merging;
 use super::incoming::SURVIVING;
 use super::records::Plan;
 use super::target::Target;
+use super::{Merging, Stands};
 
 impl Merging<'_> {
     /// Brings a child table to the state of the surviving roots (M6); `None` when overtaken.
@@ -22,13 +22,12 @@ impl Merging<'_> {
         session: &Session,
         plan: &Plan,
         child: &Target<'_>,
-        is_resumed: bool,
+        stands: Stands,
     ) -> Result<Option<TableReport>, Error> {
         let mut report = child.report();
         let mut after = self.after();
         if let Some(table) = &child.table {
-            let merged = table.transaction(&self.app_id()).await?.unwrap_or(0);
-            let merged = u64::try_from(merged).unwrap_or(0);
+            let merged = self.merged(Some(table)).await?;
             if merged >= self.batch.until {
                 report.already_merged = true;
                 report.version = Some(table.version());
@@ -38,8 +37,7 @@ impl Merging<'_> {
                 after = merged;
             }
         }
-        let (going, mut metrics) =
-            self.child_rows_that_go(session, plan, child, is_resumed).await?;
+        let (going, mut metrics) = self.child_rows_that_go(session, plan, child, stands).await?;
         let coming = self.coming(session, plan, child, after, SURVIVING, &mut metrics).await?;
         self.apply(child, going, coming, metrics, report, &[]).await
     }
@@ -50,7 +48,7 @@ impl Merging<'_> {
         session: &Session,
         plan: &Plan,
         child: &Target<'_>,
-        is_resumed: bool,
+        stands: Stands,
     ) -> Result<(Going, Metrics), Error> {
         let mut metrics = Metrics::default();
         let (Some(table), Some(fates)) = (&child.table, &plan.fates) else {
@@ -62,12 +60,13 @@ impl Merging<'_> {
         }
         // A merge that was broken off may have brought rows below records that the root does not have yet.
         // Some of those a run since then deletes, and to the root they are as good as never seen.
-        let gone = match is_resumed {
+        let has_less = stands == Stands::BegunWithLess;
+        let gone = match has_less {
             true => "'update', 'delete', 'insert', 'absent'",
             false => "'update', 'delete'",
         };
         let links = self.links(child);
-        if links.is_empty() || (!is_resumed && fates.count("update") + fates.count("delete") == 0) {
+        if links.is_empty() || (!has_less && fates.count("update") + fates.count("delete") == 0) {
             return Ok((Going::None, metrics));
         }
         let bounds: Vec<_> =

@@ -1,4 +1,4 @@
-//! What a merge commits: that it begins, and the change of a table (M8).
+//! What a merge commits to a table (M8).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use serde_json::json;
 use solder_relationalize::pause_at;
 
-use crate::delta::{Change, Operation, Outcome, Table, commit, schema};
+use crate::delta::{Operation, Outcome, Table, commit, schema};
 use crate::error::Error;
 use crate::files::BoxedRows;
 use crate::merge::apply::{Apply, Going};
@@ -16,40 +16,6 @@ use crate::merge::settings::Mode;
 
 use super::Merging;
 use super::target::{Target, live_rows};
-
-impl<'a> Merging<'a> {
-    /// Says in the root's log that the run is being merged; `None` when another was first.
-    pub(super) async fn begin(&self, root: Target<'a>) -> Result<Option<Target<'a>>, Error> {
-        let words = json!({ "staging": self.staging.id, "run": self.batch.run_id });
-        let columns = match &root.table {
-            // Its columns change with its rows.
-            Some(table) => schema::columns(table)?,
-            None => root.evolution.columns.clone(),
-        };
-        let mut properties = self.properties(&root);
-        properties.push((schema::MERGING.to_owned(), words.to_string()));
-        let change = Change {
-            columns: Some(columns),
-            properties,
-            operation: Operation::Begin,
-            origin: self.origin(),
-            ..Change::default()
-        };
-        match commit(&root.folder, root.table.as_ref(), change).await? {
-            Outcome::Overtaken => Ok(None),
-            Outcome::Committed(_) => {
-                let table = self.lake.table(&self.entity.name).await?;
-                // Whoever is faster still has to be of this staging area, and then all is the same.
-                match table.as_ref().and_then(merging) {
-                    Some((staging, _)) if staging == self.staging.id => {
-                        self.target(&self.entity.name, table, root.staged).map(Some)
-                    }
-                    _ => Ok(None),
-                }
-            }
-        }
-    }
-}
 
 impl Merging<'_> {
     /// Writes the files of a table's change and commits it; `None` when overtaken.
@@ -121,7 +87,7 @@ impl Merging<'_> {
     }
 
     /// What a table says of its place in the entity, where it does not say so yet.
-    fn properties(&self, target: &Target<'_>) -> Vec<(String, String)> {
+    pub(super) fn properties(&self, target: &Target<'_>) -> Vec<(String, String)> {
         let says = |table: &Table| table.property(schema::ROOT).is_some();
         let Some(staged) = target.staged.filter(|_| !target.table.as_ref().is_some_and(says))
         else {
@@ -140,7 +106,7 @@ impl Merging<'_> {
         properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
 
-    fn origin(&self) -> serde_json::Value {
+    pub(super) fn origin(&self) -> serde_json::Value {
         json!({
             "staging": self.staging.id,
             "run": self.batch.run_id,
@@ -148,11 +114,4 @@ impl Merging<'_> {
             "mode": self.matching.mode.name(),
         })
     }
-}
-
-/// The run that a root's log says is being merged: staging area and run id.
-pub(super) fn merging(root: &Table) -> Option<(String, String)> {
-    let words: serde_json::Value = serde_json::from_str(root.property(schema::MERGING)?).ok()?;
-    let word = |name: &str| words.get(name)?.as_str().map(str::to_owned);
-    Some((word("staging")?, word("run")?))
 }

@@ -11,10 +11,11 @@
 //!
 //! What becomes of a record is decided by the root as it stands, so the root must not change before the
 //! children have followed. An entity with child tables therefore begins with a commit to the root that
-//! says which run is being merged (`solder.merging`), and ends with the one that brings the root's rows.
-//! Other merges wait in between. A merge that died there is taken up by the next one of its staging area:
-//! tables that have the run already are left as they are.
+//! says what is being merged (`solder.merging`), and ends with the one that brings the root's rows. Other
+//! merges wait in between. A merge that died there is finished by the next one of its staging area, by itself
+//! (`begun`): tables that have its runs already are left as they are.
 
+mod begun;
 mod children;
 mod commit;
 mod incoming;
@@ -40,7 +41,7 @@ use super::session::Engine;
 use super::settings::{MergeSettings, Mode};
 use super::staging::{StagedEntity, StagedTable, Staging};
 
-use commit::merging;
+use begun::Begun;
 
 /// How often a merge looks again after another writer was first.
 const MAX_ATTEMPTS: usize = 24;
@@ -71,9 +72,24 @@ struct Batch {
     run_id: String,
 }
 
+/// How far the batch has come before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    /// Nothing of it is in the lake.
+    Before,
+    /// A merge of it has begun: child tables may have it.
+    Begun,
+    /// A merge of some of its runs has begun, which does not say of which: child tables may have those.
+    BegunWithLess,
+}
+
 /// What an attempt came to.
 enum Attempt {
     Done(Box<EntityReport>),
+    /// Something that had been begun is out of the way: look again.
+    Cleared,
+    /// Child tables have appended rows up to a run, and the root has not.
+    HalfAppended(u64),
     /// Another writer was first: look again.
     Overtaken(String),
     /// A merge of another staging area has begun, and these are its words.
@@ -113,18 +129,36 @@ impl<'a> Merging<'a> {
         }))
     }
 
-    /// Merges what waits; again and again while others are first.
+    /// Merges what waits; again and again while others are first. A merge that has broken off is finished by
+    /// itself before what was staged since, and reported by itself.
     ///
     /// # Errors
     ///
     /// Staging or lake cannot be read or written, or do not fit each other.
-    pub async fn run(&self) -> Result<EntityReport, Error> {
+    pub async fn run(&self) -> Result<Vec<EntityReport>, Error> {
+        let mut reports = Vec::new();
         let mut waited_for: Option<(Version, Instant)> = None;
         let mut attempt = 0;
+        let mut half_appended = None;
         let mut overtaken = String::new();
         while attempt < MAX_ATTEMPTS {
             match self.attempt().await? {
-                Attempt::Done(report) => return Ok(*report),
+                Attempt::Done(report) => {
+                    let is_all = report.sequence >= self.entity.sequence;
+                    reports.push(*report);
+                    if is_all || self.settings.dry_run {
+                        return Ok(reports);
+                    }
+                    (attempt, half_appended) = (0, None);
+                }
+                Attempt::Cleared => {}
+                Attempt::HalfAppended(run) => {
+                    // Unless another merge of the same runs ended just now.
+                    if half_appended.replace(run) == Some(run) {
+                        let root = self.lake.place().address(&self.entity.name);
+                        return Err(Error::HalfAppended { root, run });
+                    }
+                }
                 Attempt::Overtaken(table) => {
                     attempt += 1;
                     overtaken = table;
@@ -147,44 +181,68 @@ impl<'a> Merging<'a> {
         Err(Error::Contended { table: overtaken, attempts: MAX_ATTEMPTS })
     }
 
+    /// Looks which runs come next, and merges them.
     async fn attempt(&self) -> Result<Attempt, Error> {
         let root = self.lake.table(&self.entity.name).await?;
-        let done = match &root {
-            Some(root) => root.transaction(&self.app_id()).await?,
-            None => None,
-        };
-        let done = done.and_then(|done| u64::try_from(done).ok()).unwrap_or(0);
-        let mut report = EntityReport {
-            name: self.entity.name.clone(),
-            mode: self.matching.mode.name(),
-            sequence: self.entity.sequence,
-            sequence_before: done,
-            ..EntityReport::default()
-        };
+        let done = self.merged(root.as_ref()).await?;
+        let staged = Batch { after: done, ..self.batch.clone() };
+        let mut run = Merging { batch: staged, ..self.clone() };
         if done >= self.entity.sequence {
-            report.already_merged = true;
+            let report = EntityReport { already_merged: true, ..run.report() };
             return Ok(Attempt::Done(Box::new(report)));
         }
-        let begun = root.as_ref().and_then(merging);
-        if let (Some((staging, run)), Some(root)) = (&begun, &root)
-            && *staging != self.staging.id
-        {
-            return Ok(Attempt::Waiting { run: run.clone(), version: root.version() });
+        let begun = root.as_ref().and_then(|root| Some((root.version(), Begun::of(root)?)));
+        let mut stands = Stands::Before;
+        if let Some((version, begun)) = begun {
+            if begun.staging != self.staging.id {
+                return Ok(Attempt::Waiting { run: begun.run, version });
+            }
+            let is_staged = begun.sequence.is_none_or(|run| self.entity.still_has(run));
+            match run.resumed(&begun, done) {
+                _ if begun.is_taken_back || !is_staged => {
+                    if let (false, Some(root)) = (self.settings.dry_run, &root) {
+                        return Ok(match self.take_back(root.clone(), begun).await? {
+                            true => Attempt::Cleared,
+                            false => Attempt::Overtaken(self.entity.name.clone()),
+                        });
+                    }
+                }
+                Some(resumed) => (run, stands) = (resumed, Stands::Begun),
+                None => stands = Stands::BegunWithLess,
+            }
         }
-        let run = Merging { batch: Batch { after: done, ..self.batch.clone() }, ..self.clone() };
-        run.carry_out(root, begun.is_some(), report).await
+        let mut report = run.report();
+        report.resumed = stands != Stands::Before;
+        run.carry_out(root, stands, report).await
+    }
+
+    /// The report of a batch of which nothing has been done.
+    fn report(&self) -> EntityReport {
+        EntityReport {
+            name: self.entity.name.clone(),
+            mode: self.matching.mode.name(),
+            sequence: self.batch.until,
+            sequence_before: self.batch.after,
+            sequence_staged: self.entity.sequence,
+            ..EntityReport::default()
+        }
     }
 
     /// Merges the batch into the root as it was found, and into the tables below it.
     async fn carry_out(
         &self,
         root: Option<Table>,
-        has_begun: bool,
+        stands: Stands,
         mut report: EntityReport,
     ) -> Result<Attempt, Error> {
         let root = self.target(&self.entity.name, root, Some(self.root))?;
         let children = self.children().await?;
         self.check_key_types(&root)?;
+        if stands == Stands::Before
+            && let Some(until) = self.half_appended(&children).await?
+        {
+            return Ok(Attempt::HalfAppended(until));
+        }
 
         let session = self.engine.session(&self.entity.name);
         self.stage(&session, self.root, self.after()).await?;
@@ -197,8 +255,8 @@ impl<'a> Merging<'a> {
 
         // Rows of an append do not depend on the root, and each table knows what it has.
         let guards = !children.is_empty() && self.matching.mode != Mode::Append;
-        let root = match guards && !has_begun {
-            true => match self.begin(root).await? {
+        let root = match guards && stands == Stands::Before {
+            true => match self.begin(root, &children).await? {
                 Some(root) => root,
                 None => return Ok(Attempt::Overtaken(self.entity.name.clone())),
             },
@@ -206,7 +264,7 @@ impl<'a> Merging<'a> {
         };
         pause_at("merge-begun");
         for child in &children {
-            let committed = self.child(&session, &plan, child, has_begun).await?;
+            let committed = self.child(&session, &plan, child, stands).await?;
             match committed {
                 Some(table) => report.tables.push(table),
                 None => return Ok(Attempt::Overtaken(child.folder.name.clone())),

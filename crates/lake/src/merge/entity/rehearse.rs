@@ -8,10 +8,10 @@ use crate::merge::report::{EntityReport, Metrics, TableReport};
 use crate::merge::session::Session;
 use crate::merge::settings::Mode;
 
-use super::Merging;
 use super::incoming::SURVIVING;
 use super::records::Plan;
 use super::target::{Target, live_rows};
+use super::{Merging, Stands};
 
 impl Merging<'_> {
     /// Counts what a merge would do (M10).
@@ -25,6 +25,10 @@ impl Merging<'_> {
     ) -> Result<(), Error> {
         for target in children.iter().chain([root]) {
             let is_root = target.folder.name == self.entity.name;
+            if !is_root && self.merged(target.table.as_ref()).await? >= self.batch.until {
+                report.tables.push(TableReport { already_merged: true, ..target.report() });
+                continue;
+            }
             let (going, mut metrics) = match (is_root, &plan.fates) {
                 (true, Some(fates)) => (
                     Going::None,
@@ -35,7 +39,9 @@ impl Merging<'_> {
                     },
                 ),
                 (true, None) => (Going::None, Metrics::default()),
-                (false, _) => self.child_rows_that_go(session, plan, target, false).await?,
+                (false, _) => {
+                    self.child_rows_that_go(session, plan, target, Stands::Before).await?
+                }
             };
             let coming =
                 self.coming(session, plan, target, self.after(), SURVIVING, &mut metrics).await?;
