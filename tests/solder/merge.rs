@@ -6,6 +6,8 @@ mod commits;
 mod deletes;
 mod errors;
 mod feed;
+mod history;
+mod history_feed;
 pub mod lab;
 mod maintain;
 mod modes;

@@ -35,11 +35,12 @@ pub(crate) struct Merge {
     #[arg(long = "table", value_name = "TABLE")]
     tables: Vec<String>,
 
-    /// upsert, append, insert-only or overwrite [default: upsert]
+    /// upsert, append, insert-only, overwrite or scd2 [default: upsert]
     ///
     /// upsert: a record replaces the row of its key, or is new. append: all records come in beside what
     /// is there. insert-only: records whose key is not there come in. overwrite: the staged rows replace
-    /// all that is there, in one commit per table, and the schema stays.
+    /// all that is there, in one commit per table, and the schema stays. scd2: every record is a version of
+    /// its key, with `_valid_from`, `_valid_to` and `_is_current` by --order-by, and none is ever replaced.
     #[arg(long, value_name = "[TABLE=]MODE", help_heading = "Rows")]
     mode: Vec<String>,
 
@@ -49,7 +50,8 @@ pub(crate) struct Merge {
 
     /// Columns that tell which of two records is newer; an older one changes nothing
     ///
-    /// Without it, the later one in the input is newer, and every staged record is newer than the lake.
+    /// Without it, the later one in the input is newer, and every staged record is newer than the lake. For
+    /// scd2, one column: from when a version is valid.
     #[arg(long, value_name = "[TABLE=]COLUMN,…", help_heading = "Rows")]
     order_by: Vec<String>,
 

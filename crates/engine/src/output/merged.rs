@@ -56,11 +56,15 @@ fn about(entity: &EntityReport) -> String {
         return text;
     }
     let _ = write!(text, "{name}: {} ({})", count(entity.num_records, "record"), entity.mode);
+    let set_aside = match entity.mode {
+        "scd2" => "without a key or a time, set aside",
+        _ => "without a key, set aside",
+    };
     let remarks = [
         (entity.num_records_superseded, "superseded in the batch"),
         (entity.num_records_late, "older than the lake"),
         (entity.num_deletes_absent, "deletions of what is not there"),
-        (entity.num_records_quarantined, "without a key, set aside"),
+        (entity.num_records_quarantined, set_aside),
     ];
     for (number, remark) in remarks {
         if number > 0 {
@@ -83,7 +87,7 @@ fn about(entity: &EntityReport) -> String {
         text.push_str(" after that, in a merge by itself\n");
     }
     if let Some(quarantine) = &entity.quarantine {
-        let _ = writeln!(text, "{name}: records without a key are in {quarantine}");
+        let _ = writeln!(text, "{name}: what was set aside is in {quarantine}");
     }
     for table in &entity.tables {
         if table.version_before.is_some() && !table.columns_added.is_empty() {

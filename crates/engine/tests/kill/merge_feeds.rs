@@ -6,13 +6,14 @@
 use super::{Place, kill, must_succeed};
 
 /// What is asked of every merge of a feed.
-const SETTINGS: [&[&str]; 6] = [
+const SETTINGS: [&[&str]; 7] = [
     &["--delete-when", "deleted"],
     &["--delete-when", "deleted", "--soft-delete", "is_gone"],
     &["--delete-when", "deleted", "--soft-delete", "is_gone", "--order-by", "version"],
     &["--delete-when", "deleted", "--order-by", "version"],
     &["--mode", "insert-only", "--delete-when", "deleted"],
     &["--order-by", "version"],
+    &["--mode", "scd2", "--delete-when", "deleted", "--order-by", "version"],
 ];
 
 /// Where merges are killed, most often between children and root.
@@ -67,7 +68,7 @@ fn run(seed: u64) {
     let mut numbers = Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(7));
     numbers.below(2);
     let (place, undisturbed) = (Place::new(), Place::new());
-    let settings = SETTINGS[usize::try_from(seed % 6).unwrap()];
+    let settings = SETTINGS[usize::try_from(seed % 7).unwrap()];
     let merging = |place: &Place| must_succeed(&mut place.merging_with(settings));
     let mut has_begun = false;
     let mut story = format!("seed {seed}, {settings:?}");
@@ -108,5 +109,5 @@ fn run(seed: u64) {
 #[test]
 fn m8_killed_feeds() {
     let wanted = std::env::var("SOLDER_KILL_FEEDS").ok().and_then(|text| text.parse().ok());
-    (0..wanted.unwrap_or(12)).for_each(run);
+    (0..wanted.unwrap_or(14)).for_each(run);
 }

@@ -66,6 +66,29 @@ fn m8_killed_merges_and_other_settings(#[case] options: &[&str]) {
     }
 }
 
+/// M2, M8: history that is killed anywhere is what it would have been.
+#[test]
+fn m8_killed_merges_of_history() {
+    let options = ["--mode", "scd2", "--delete-when", "deleted", "--order-by", "version"];
+    let second = "{\"id\":1,\"version\":3,\"items\":[3],\"tags\":[4],\"deleted\":false}\n\
+                  {\"id\":1,\"version\":5,\"items\":[6],\"tags\":[],\"deleted\":false}\n\
+                  {\"id\":2,\"version\":9,\"deleted\":true}\n";
+    let third = "{\"id\":1,\"version\":4,\"items\":[],\"tags\":[9],\"deleted\":false}\n\
+                 {\"id\":1,\"version\":3,\"deleted\":true}\n";
+    let finish = |place: &Place| {
+        place.stage_lines(3, third, &["--bookmark"]);
+        must_succeed(&mut place.merging_with(&options));
+        place.must_fit("history");
+        place.tables()
+    };
+    let undisturbed = finish(&with_a_dead_merge("merge-root-committed", &options, second));
+    assert_eq!(undisturbed["orders"].len(), 5);
+    for stage in STAGES {
+        let place = with_a_dead_merge(stage, &options, second);
+        assert_eq!(finish(&place), undisturbed, "killed at {stage}");
+    }
+}
+
 /// M8, M10: both merges are reported; a dry run stops before the second, and writes nothing.
 #[test]
 fn m8_reports_of_a_merge_that_ends_another() {
@@ -135,6 +158,10 @@ fn m8_killed_merges_whose_runs_are_gone(#[values(Gone::Replaced, Gone::Rewound)]
     for stage in ["merge-begun", "merge-child-committed", "merge-children-committed"] {
         let place = with_a_dead_merge(stage, &ORDERED, second);
         go(&place);
+        let before = num_commits(&place.path("lake/orders"));
+        let rehearsed = place.reports(&[&ORDERED[..], &["--dry-run"]].concat());
+        assert_eq!(rehearsed[0]["resumed"], false, "what it had begun does not come");
+        assert_eq!(num_commits(&place.path("lake/orders")), before);
         assert_eq!(merged(&place), undisturbed, "killed at {stage}");
     }
     for again in ["merge-taking-back", "merge-child-taken-back"] {

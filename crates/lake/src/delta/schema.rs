@@ -29,6 +29,8 @@ pub const PARENT: &str = "solder.parent";
 pub const PATH: &str = "solder.path";
 /// The root's property that names the columns of its key.
 pub const KEY: &str = "solder.key";
+/// The root's property that names the column by which it keeps history.
+pub const HISTORY: &str = "solder.history";
 /// The root's property that names the run that is being merged.
 pub const MERGING: &str = "solder.merging";
 

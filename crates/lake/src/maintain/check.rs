@@ -1,5 +1,5 @@
 //! Whether the tables of an entity fit each other (M12): every length says how many child rows there are,
-//! every child row has its parent, every key stands once.
+//! every child row has its parent, every key stands once, versions follow each other.
 //!
 //! The tables are read by deltalake's own provider, not by the reader that merges use.
 
@@ -29,6 +29,11 @@ const KEYS: Statement = Statement::new(
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql/check/keys.sql")),
 );
 
+const HISTORY: Statement = Statement::new(
+    "comparing versions with the next ones",
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql/check/history.sql")),
+);
+
 /// What the checks came to.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct CheckReport {
@@ -43,7 +48,7 @@ pub struct CheckReport {
 /// A check that does not hold.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// `length`, `reference`, `key`, `unfinished`.
+    /// `length`, `reference`, `key`, `history`, `unfinished`.
     pub check: &'static str,
     /// The table.
     pub table: String,
@@ -112,6 +117,22 @@ async fn check_root(engine: &Engine, root: &Table, report: &mut CheckReport) -> 
     let session = engine.session(root.name());
     add(&session, "parent", root).await?;
     let names: Vec<String> = key.iter().map(|column| quoted(column)).collect();
+    if let (Some(_), Some((_, record))) = (root.property(schema::HISTORY), names.split_last()) {
+        report.num_checks += 1;
+        let found = session.collect(HISTORY, &[("key", &record.join(", "))]).await?;
+        let shown = ["_valid_from", "_valid_to", "_is_current", "next"].map(str::to_owned);
+        let shown = [&key[..record.len()], &shown].concat();
+        if let Some((num_rows, example)) = first(&found.1, &shown) {
+            report.findings.push(Finding {
+                check: "history",
+                table: root.name().to_owned(),
+                num_rows,
+                text: format!(
+                    "{num_rows} versions do not end where the next one begins, the first: {example}"
+                ),
+            });
+        }
+    }
     let found = session.collect(KEYS, &[("key", &names.join(", "))]).await?;
     if let Some((num_rows, example)) = first(&found.1, &key) {
         report.findings.push(Finding {

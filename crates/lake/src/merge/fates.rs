@@ -3,6 +3,7 @@
 //! ```text
 //!   staged root ──▶ newest (M3) ──┐
 //!   target ──▶ Scan (M9) ─────────┴──▶ fates: insert, update, delete, mark, late, absent (M4, M5)
+//!                                        └──▶ versions, where history is kept (M2)
 //! ```
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::delta::Table;
 use crate::error::Error;
 use crate::files::Source;
 
+use super::history;
 use super::keys::KeyValues;
 use super::scan::Scan;
 use super::session::{self, Session, quoted};
@@ -59,6 +61,20 @@ pub struct Fates {
 }
 
 impl Matching {
+    /// The columns of which no two records of a batch share the values: the key, and where versions are kept
+    /// what orders them.
+    fn version(&self) -> Vec<String> {
+        let order: &[String] = if self.mode == Mode::Scd2 { &self.order_by } else { &[] };
+        [&self.key, order].concat()
+    }
+
+    /// The names of these columns in statements.
+    fn version_names(&self) -> Vec<String> {
+        let key = (1..=self.key.len()).map(|part| format!("key_{part}"));
+        let order = (self.mode == Mode::Scd2).then(|| "order_1".to_owned());
+        key.chain(order).collect()
+    }
+
     /// The staged columns under the names that statements use.
     fn aliases(&self) -> Vec<(String, String)> {
         let named = |columns: &[String], name: &'static str| {
@@ -71,9 +87,10 @@ impl Matching {
             .concat()
     }
 
-    /// Whether a staged row has all parts of its key, as SQL.
+    /// Whether a staged row has all that places it, as SQL: its key, and its time where versions are kept.
     pub fn has_key(&self) -> String {
-        let parts = self.key.iter().map(|column| format!("{} IS NOT NULL", quoted(column)));
+        let parts = self.version();
+        let parts = parts.iter().map(|column| format!("{} IS NOT NULL", quoted(column)));
         parts.collect::<Vec<_>>().join(" AND ")
     }
 
@@ -102,7 +119,7 @@ impl Matching {
             .iter()
             .map(|column| format!("{} DESC NULLS LAST", quoted(column)))
             .chain(["_seq DESC".to_owned()]);
-        let key: Vec<String> = self.key.iter().map(|column| quoted(column)).collect();
+        let key: Vec<String> = self.version().iter().map(|column| quoted(column)).collect();
         let (schema, batches) = session
             .collect(
                 session::NEWEST,
@@ -145,7 +162,7 @@ impl Matching {
             false => "NULL".to_owned(),
         };
         if target.is_none() {
-            session.add_batches("target", no_target(), Vec::new())?;
+            session.add_batches("target", self.no_target(newest), Vec::new())?;
         }
         let columns = self.aliases().into_iter().map(|(column, alias)| {
             match alias.starts_with("link_") && here(&column) {
@@ -157,6 +174,8 @@ impl Matching {
             true => format!("newest.key_{} = {}", at + 1, there(column)),
             false => "false".to_owned(),
         });
+        let is_version = format!("newest.order_1 = target.{}", history::VALID_FROM);
+        let same_key = same_key.chain((self.mode == Mode::Scd2).then_some(is_version));
         let soft = self.soft_delete.is_some();
         let (schema, batches) = session
             .collect(
@@ -206,7 +225,12 @@ impl Matching {
             .collect();
         let scan = Scan::find(table, &bounds).await?;
         let mut columns: Vec<String> = Vec::new();
-        for column in self.key.iter().chain(&self.order_by).chain(&self.identity) {
+        let validity: &[String] = match self.mode {
+            Mode::Scd2 => &[history::VALID_FROM, history::VALID_TO].map(str::to_owned),
+            _ => &[],
+        };
+        let wanted = self.key.iter().chain(&self.order_by).chain(&self.identity).chain(validity);
+        for column in wanted {
             if !columns.contains(column) && table.schema().field_with_name(column).is_ok() {
                 columns.push(column.clone());
             }
@@ -218,13 +242,71 @@ impl Matching {
 
     /// Whether the target's row is newer than the record (M4); a row without a time is the oldest.
     fn is_late(&self, there: &impl Fn(&str) -> String) -> String {
-        let parts = self.order_by.iter().enumerate().rev();
+        // A late version has its place among the others.
+        let order: &[String] = if self.mode == Mode::Scd2 { &[] } else { &self.order_by };
+        let parts = order.iter().enumerate().rev();
         parts.fold("false".to_owned(), |rest, (at, column)| {
             let (target, newest) = (there(column), format!("newest.order_{}", at + 1));
             format!(
                 "coalesce({target} > {newest}, ({target} IS NOT NULL) AND ({newest} IS NULL)) OR (({target} IS NOT DISTINCT FROM {newest}) AND ({rest}))"
             )
         })
+    }
+
+    /// Puts the versions of the batch and those of the target, where it is there, in order (M2): the session's
+    /// table `versions`. Returns the target's rows whose validity changes, by file and row.
+    ///
+    /// # Errors
+    ///
+    /// The statement fails.
+    pub async fn versions(&self, session: &Session) -> Result<Vec<(u32, i64)>, Error> {
+        let names: Vec<String> = (1..=self.key.len()).map(|part| format!("key_{part}")).collect();
+        let pairs = || self.key.iter().zip(&names);
+        let target_key =
+            pairs().map(|(column, name)| format!("target.{} AS {name}", quoted(column)));
+        let same_key =
+            pairs().map(|(column, name)| format!("target.{} = coming.{name}", quoted(column)));
+        let (schema, batches) = session
+            .collect(
+                session::VERSIONS,
+                &[
+                    ("key", &names.join(", ")),
+                    ("target_key", &target_key.collect::<Vec<_>>().join(", ")),
+                    ("same_key", &same_key.collect::<Vec<_>>().join(" AND ")),
+                ],
+            )
+            .await?;
+        let places = |batch: &RecordBatch| {
+            let is_moved = batch.column_by_name("is_moved")?.as_boolean().clone();
+            let files =
+                batch.column_by_name(super::scan::FILE)?.as_primitive::<UInt32Type>().clone();
+            let rows = batch.column_by_name(super::scan::ROW)?.as_primitive::<Int64Type>().clone();
+            let moved = (0..batch.num_rows()).filter(move |at| is_moved.value(*at));
+            Some(moved.map(move |at| (files.value(at), rows.value(at))))
+        };
+        let moved = batches.iter().filter_map(places).flatten().collect();
+        session.add_batches("versions", schema, batches)?;
+        Ok(moved)
+    }
+
+    /// A target without files, with the columns that statements ask for by name.
+    fn no_target(&self, newest: &Newest) -> SchemaRef {
+        use arrow_schema::{DataType, Field, Schema};
+        let mut fields = vec![
+            Field::new(super::scan::FILE, DataType::UInt32, true),
+            Field::new(super::scan::ROW, DataType::Int64, true),
+        ];
+        if self.mode == Mode::Scd2 {
+            let columns = self.key.iter().map(String::as_str).zip(1..);
+            let columns = columns.map(|(column, part)| (column, format!("key_{part}")));
+            let validity = [history::VALID_FROM, history::VALID_TO];
+            let validity = validity.map(|column| (column, "order_1".to_owned()));
+            for (column, name) in columns.chain(validity) {
+                let known = newest.schema.field_with_name(&name).ok();
+                fields.extend(known.map(|known| known.clone().with_name(column)));
+            }
+        }
+        Arc::new(Schema::new(fields))
     }
 
     async fn refuse_duplicates(
@@ -238,7 +320,7 @@ impl Matching {
         if num_fates == newest.num_records {
             return Ok(());
         }
-        let names: Vec<String> = (1..=self.key.len()).map(|part| format!("key_{part}")).collect();
+        let names = self.version_names();
         let (_, found) =
             session.collect(session::DUPLICATES, &[("names", &names.join(", "))]).await?;
         let num_keys = found.iter().map(RecordBatch::num_rows).sum();
@@ -248,19 +330,10 @@ impl Matching {
         };
         let example =
             found.iter().find(|batch| batch.num_rows() > 0).map_or_else(String::new, |batch| {
-                self.key.iter().zip(batch.columns()).map(text).collect::<Vec<_>>().join(", ")
+                self.version().iter().zip(batch.columns()).map(text).collect::<Vec<_>>().join(", ")
             });
         Err(Error::DuplicateKeys { table: table.folder.address.clone(), num_keys, example })
     }
-}
-
-/// A target without files or columns.
-fn no_target() -> SchemaRef {
-    use arrow_schema::{DataType, Field, Schema};
-    Arc::new(Schema::new(vec![
-        Field::new(super::scan::FILE, DataType::UInt32, true),
-        Field::new(super::scan::ROW, DataType::Int64, true),
-    ]))
 }
 
 async fn counts(session: &Session) -> Result<BTreeMap<String, u64>, Error> {

@@ -12,6 +12,7 @@ mod align;
 mod apply;
 mod entity;
 mod fates;
+mod history;
 mod job_file;
 mod keys;
 

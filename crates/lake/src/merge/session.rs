@@ -68,6 +68,12 @@ statements! {
     ALL_ROWS = "all_rows.sql", "reading the staged rows";
     /// The rows of a child table that go.
     REPLACED = "replaced.sql", "finding the child rows that go";
+    /// Every version of the records that come, in time.
+    VERSIONS = "versions.sql", "putting versions in order";
+    /// The staged rows of the records that come, with their validity.
+    VERSION_ROWS = "version_rows.sql", "reading the staged rows";
+    /// The rows whose validity changes, as they will stand.
+    MOVED = "moved.sql", "reading the rows whose validity changes";
     /// The rows that are marked as deleted, as they will stand.
     MARKED = "marked.sql", "reading the rows that are marked";
 }

@@ -58,6 +58,8 @@ pub enum Mode {
     InsertOnly,
     /// The records replace all that is there.
     Overwrite,
+    /// Every record is a version of its key, valid until the next one.
+    Scd2,
 }
 
 impl Mode {
@@ -68,25 +70,27 @@ impl Mode {
             Mode::Append => "append",
             Mode::InsertOnly => "insert-only",
             Mode::Overwrite => "overwrite",
+            Mode::Scd2 => "scd2",
         }
     }
 
     /// Whether it cannot do without a key.
     pub fn needs_key(self) -> bool {
-        matches!(self, Mode::Upsert | Mode::InsertOnly)
+        matches!(self, Mode::Upsert | Mode::InsertOnly | Mode::Scd2)
     }
 }
 
 /// A text that is no mode.
 #[derive(Debug, thiserror::Error)]
-#[error("it is none of upsert, append, insert-only and overwrite")]
+#[error("it is none of upsert, append, insert-only, overwrite and scd2")]
 pub struct ModeError;
 
 impl FromStr for Mode {
     type Err = ModeError;
 
     fn from_str(text: &str) -> Result<Mode, ModeError> {
-        const ALL: [Mode; 4] = [Mode::Upsert, Mode::Append, Mode::InsertOnly, Mode::Overwrite];
+        const ALL: [Mode; 5] =
+            [Mode::Upsert, Mode::Append, Mode::InsertOnly, Mode::Overwrite, Mode::Scd2];
         ALL.into_iter().find(|mode| mode.name() == text).ok_or(ModeError)
     }
 }
@@ -140,6 +144,16 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// M2, M8: a mode is called the same on the command line, in a job file and in a root's log.
+    #[test]
+    fn m2_names_of_modes() {
+        for name in ["upsert", "append", "insert-only", "overwrite", "scd2"] {
+            let mode: Mode = name.parse().unwrap();
+            assert_eq!(mode.name(), name);
+            assert_eq!(serde_json::to_value(mode).unwrap(), name);
+        }
+    }
 
     #[test]
     fn m2_rules_of_an_entity_override_those_for_all() {

@@ -17,15 +17,17 @@ use std::collections::BTreeMap;
 use deltalake_core::kernel::Version;
 use serde::{Deserialize, Serialize};
 use solder_relationalize::pause_at;
+use solder_relationalize::relation::Column;
 
 use crate::delta::{Change, Operation, Outcome, Table, commit, schema};
 use crate::error::Error;
+use crate::lake::TableFolder;
 use crate::maintain::{empty, restore_one};
 use crate::merge::fates::Matching;
 use crate::merge::settings::Mode;
 
 use super::target::Target;
-use super::{Batch, Merging};
+use super::{Batch, Merging, settle};
 
 /// What the root says of a merge that has begun.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,7 +68,7 @@ impl<'a> Merging<'a> {
     /// that its records have to come together with those that were staged since.
     pub(super) fn resumed(&self, begun: &Begun, after: u64) -> Option<Merging<'a>> {
         let (batch, rule) = begun.batch(after)?;
-        let identity = self.entity.identity();
+        let identity = settle::identity(self.entity, rule.mode, &rule.order_by);
         Some(Merging { batch, matching: Matching { identity, ..rule.clone() }, ..self.clone() })
     }
 
@@ -115,7 +117,8 @@ impl<'a> Merging<'a> {
             None => root.evolution.columns.clone(),
         };
         let properties = self.properties(&root);
-        match self.say(&root, columns, properties, Some(&begun)).await? {
+        match self.say(&root.folder, root.table.as_ref(), columns, properties, Some(&begun)).await?
+        {
             Outcome::Overtaken => Ok(None),
             Outcome::Committed(_) => {
                 let table = self.lake.table(&self.entity.name).await?;
@@ -177,15 +180,15 @@ impl<'a> Merging<'a> {
 
     /// Commits to a root that is there what it says of a merge.
     async fn say_of(&self, root: &Table, begun: Option<&Begun>) -> Result<Outcome, Error> {
-        let target = self.target(&self.entity.name, Some(root.clone()), None)?;
-        self.say(&target, schema::columns(root)?, Vec::new(), begun).await
+        self.say(&root.folder, Some(root), schema::columns(root)?, Vec::new(), begun).await
     }
 
     /// Commits to the root what it says of a merge: nothing where there is none.
     async fn say(
         &self,
-        root: &Target<'_>,
-        columns: Vec<solder_relationalize::relation::Column>,
+        folder: &TableFolder,
+        root: Option<&Table>,
+        columns: Vec<Column>,
         mut properties: Vec<(String, String)>,
         begun: Option<&Begun>,
     ) -> Result<Outcome, Error> {
@@ -200,6 +203,6 @@ impl<'a> Merging<'a> {
             origin: self.origin(),
             ..Change::default()
         };
-        commit(&root.folder, root.table.as_ref(), change).await
+        commit(folder, root, change).await
     }
 }

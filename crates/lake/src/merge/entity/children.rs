@@ -38,7 +38,7 @@ impl Merging<'_> {
             }
         }
         let (going, mut metrics) = self.child_rows_that_go(session, plan, child, stands).await?;
-        let coming = self.coming(session, plan, child, after, SURVIVING, &mut metrics).await?;
+        let coming = self.coming(session, plan, child, after, &SURVIVING, &mut metrics).await?;
         self.apply(child, going, coming, metrics, report, &[]).await
     }
 

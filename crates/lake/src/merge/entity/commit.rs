@@ -11,6 +11,7 @@ use crate::delta::{Operation, Outcome, Table, commit, schema};
 use crate::error::Error;
 use crate::files::BoxedRows;
 use crate::merge::apply::{Apply, Going};
+use crate::merge::history;
 use crate::merge::report::{Metrics, TableReport};
 use crate::merge::settings::Mode;
 
@@ -69,7 +70,7 @@ impl Merging<'_> {
         change.operation = match self.matching.mode {
             Mode::Append => Operation::Append,
             Mode::Overwrite => Operation::Overwrite,
-            Mode::Upsert | Mode::InsertOnly => Operation::Merge,
+            Mode::Upsert | Mode::InsertOnly | Mode::Scd2 => Operation::Merge,
         };
         let sequence = i64::try_from(self.batch.until).unwrap_or(i64::MAX);
         change.transactions = vec![(self.app_id(), sequence)];
@@ -99,7 +100,11 @@ impl Merging<'_> {
             Some(parent) => properties.push((schema::PARENT, parent.clone())),
             // Of rows that are appended, a key may stand many times.
             None if self.matching.mode.needs_key() => {
-                properties.push((schema::KEY, json!(self.matching.key).to_string()));
+                properties.push((schema::KEY, history::key_property(&self.matching)));
+                if self.matching.mode == Mode::Scd2 {
+                    let order_by = self.matching.order_by.first().cloned();
+                    properties.extend(order_by.map(|column| (schema::HISTORY, column)));
+                }
             }
             None => {}
         }

@@ -8,16 +8,46 @@ use solder_relationalize::shape::ColumnType;
 
 use crate::error::Error;
 use crate::files::{BoxedRows, Encoder, FILE_BYTES, write_file};
+use crate::merge::history;
 use crate::merge::report::{EntityReport, Metrics};
-use crate::merge::session::{self, Session, quoted};
+use crate::merge::session::{self, Session, Statement, quoted};
+use crate::merge::settings::Mode;
 use crate::merge::staging::{SEQUENCE, StagedTable};
 
 use super::Merging;
 use super::records::Plan;
 use super::target::Target;
 
-/// The fates of records whose rows stand in the lake after the merge.
-pub(super) const SURVIVING: &str = "'insert', 'update'";
+/// The fates of records whose child rows stand in the lake after the merge.
+pub(super) const SURVIVING: [&str; 2] = ["insert", "update"];
+
+/// What becomes of the root's rows by the fates of records.
+pub(super) struct RootFates {
+    /// Rows that come.
+    pub new: &'static [&'static str],
+    /// Rows that are there and get new values.
+    pub replaced: &'static [&'static str],
+    /// Rows that go.
+    pub gone: &'static [&'static str],
+}
+
+impl RootFates {
+    /// Those of a mode. Where history is kept, a deletion is a row as well.
+    pub fn of(mode: Mode) -> RootFates {
+        match mode {
+            Mode::Scd2 => {
+                RootFates { new: &["insert", "absent"], replaced: &["update", "delete"], gone: &[] }
+            }
+            _ => RootFates { new: &["insert"], replaced: &["update"], gone: &["delete"] },
+        }
+    }
+}
+
+/// Fates as a list in SQL.
+pub(super) fn listed(fates: &[&str]) -> String {
+    let quoted: Vec<String> = fates.iter().map(|fate| format!("'{fate}'")).collect();
+    quoted.join(", ")
+}
 
 impl Merging<'_> {
     /// Makes the staged rows of a table, of runs of the batch after `after`, the session's table `staged`.
@@ -39,7 +69,7 @@ impl Merging<'_> {
         plan: &Plan,
         target: &Target<'_>,
         after: u64,
-        fates: &str,
+        fates: &[&str],
         metrics: &mut Metrics,
     ) -> Result<Vec<BoxedRows>, Error> {
         let Some(staged) = target.staged else { return Ok(Vec::new()) };
@@ -52,9 +82,10 @@ impl Merging<'_> {
         let columns = self.staged_columns(staged);
         let statement = match plan.takes_all {
             true => session::ALL_ROWS,
-            false => session::ROWS,
+            false => self.rows(),
         };
-        let values = [("columns", columns.as_str()), ("fates", fates)];
+        let fates = listed(fates);
+        let values = [("columns", columns.as_str()), ("fates", fates.as_str())];
         let partitions = session.partitions(statement, &values).await?;
         let aligned = partitions.into_iter().map(|rows| {
             let alignment = target.incoming.clone();
@@ -69,24 +100,52 @@ impl Merging<'_> {
         Ok(vec![Box::pin(futures::stream::iter(parts).flatten())])
     }
 
+    /// The statement that reads the staged rows of records by their fates.
+    pub(super) fn rows(&self) -> Statement {
+        match self.matching.mode {
+            Mode::Scd2 => session::VERSION_ROWS,
+            _ => session::ROWS,
+        }
+    }
+
     /// The staged columns that come into the lake, as SQL.
     pub(super) fn staged_columns(&self, staged: &StagedTable) -> String {
-        let mut columns: Vec<String> =
-            staged.columns.iter().map(|column| quoted(&column.name)).collect();
+        let is_root = staged.parent.is_none();
+        let keeps_history = self.matching.mode == Mode::Scd2;
+        let own = |column: &Column| {
+            let name = format!("staged.{}", quoted(&column.name));
+            // The arrays of a deletion do not come.
+            let is_length = matches!(column.role, Role::ArrayLength | Role::MapLength);
+            match is_length && is_root && keeps_history {
+                true => {
+                    let alias = quoted(&column.name);
+                    format!("CASE WHEN NOT versions.is_deletion THEN {name} END AS {alias}")
+                }
+                false => name,
+            }
+        };
+        let mut columns: Vec<String> = staged.columns.iter().map(own).collect();
+        if keeps_history {
+            columns.push(format!("versions.valid_from AS {}", history::VALID_FROM));
+        }
+        if keeps_history && is_root {
+            columns.push(format!("versions.valid_to AS {}", history::VALID_TO));
+            columns.push(format!("versions.is_current AS {}", history::IS_CURRENT));
+        }
         if let (Some(name), None) = (&self.matching.soft_delete, &staged.parent) {
             columns.push(format!("{} AS {}", self.matching.is_deleted(), quoted(name)));
         }
         columns.join(", ")
     }
 
-    /// Keeps the staged rows without their key in the lake's `_quarantine/` (M3). Of a key that
+    /// Keeps the staged rows without their key, or without a time where history is kept, in the lake's `_quarantine/` (M3). Of a key that
     /// relationalize was told, there are none: it has set them aside itself.
     pub(super) async fn set_keyless_aside(
         &self,
         session: &Session,
         report: &mut EntityReport,
     ) -> Result<(), Error> {
-        if self.matching.key == self.entity.key {
+        if self.matching.key == self.entity.key && self.matching.mode != Mode::Scd2 {
             return Ok(());
         }
         let has_key = self.matching.has_key();

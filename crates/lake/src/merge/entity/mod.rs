@@ -1,12 +1,13 @@
 //! One entity into the lake: child tables first, the root last (M6, M8).
 //!
 //! ```text
-//!   settle ──▶ target ──▶ records ──▶ commit: begin ──▶ children ──▶ root and end
-//!              as it is   (fates)  └──▶ rehearse           │ every step is one commit, which
-//!                 ▲                                        │ names the run that it is of
-//!                 └──────── overtaken by another ──────────┘
+//!   settle ──▶ target ──▶ records ──▶ begun: begin ──▶ children ──▶ root and end
+//!              as it is   (fates)  └──▶ rehearse          │ every step is one commit, which
+//!                 ▲                                       │ names the run that it is of
+//!                 └──────── overtaken by another ─────────┘
 //!
-//!   incoming: the staged rows that come      commit: what a step writes into the log
+//!   incoming: the staged rows that come      standing: rows of the root that stay, with new marks or ends
+//!   commit: what a step writes into the log  begun: what to do about a merge that died
 //! ```
 //!
 //! What becomes of a record is decided by the root as it stands, so the root must not change before the
@@ -23,6 +24,7 @@ mod records;
 mod rehearse;
 mod root;
 mod settle;
+mod standing;
 mod target;
 
 use std::time::{Duration, Instant};
@@ -79,6 +81,8 @@ enum Stands {
     Before,
     /// A merge of it has begun: child tables may have it.
     Begun,
+    /// A merge of other runs has begun, which would be taken back if this were no dry run.
+    NotTakenBack,
     /// A merge of some of its runs has begun, which does not say of which: child tables may have those.
     BegunWithLess,
 }
@@ -206,13 +210,14 @@ impl<'a> Merging<'a> {
                             false => Attempt::Overtaken(self.entity.name.clone()),
                         });
                     }
+                    stands = Stands::NotTakenBack;
                 }
                 Some(resumed) => (run, stands) = (resumed, Stands::Begun),
                 None => stands = Stands::BegunWithLess,
             }
         }
         let mut report = run.report();
-        report.resumed = stands != Stands::Before;
+        report.resumed = matches!(stands, Stands::Begun | Stands::BegunWithLess);
         run.carry_out(root, stands, report).await
     }
 

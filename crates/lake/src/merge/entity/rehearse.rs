@@ -4,11 +4,11 @@ use futures::{StreamExt, TryStreamExt};
 
 use crate::error::Error;
 use crate::merge::apply::Going;
-use crate::merge::report::{EntityReport, Metrics, TableReport};
+use crate::merge::report::{EntityReport, TableReport};
 use crate::merge::session::Session;
 use crate::merge::settings::Mode;
 
-use super::incoming::SURVIVING;
+use super::incoming::{RootFates, SURVIVING};
 use super::records::Plan;
 use super::target::{Target, live_rows};
 use super::{Merging, Stands};
@@ -29,33 +29,19 @@ impl Merging<'_> {
                 report.tables.push(TableReport { already_merged: true, ..target.report() });
                 continue;
             }
-            let (going, mut metrics) = match (is_root, &plan.fates) {
-                (true, Some(fates)) => (
-                    Going::None,
-                    Metrics {
-                        num_target_rows_updated: fates.count("update") + fates.count("mark"),
-                        num_target_rows_deleted: fates.count("delete"),
-                        ..Metrics::default()
-                    },
-                ),
-                (true, None) => (Going::None, Metrics::default()),
-                (false, _) => {
-                    self.child_rows_that_go(session, plan, target, Stands::Before).await?
-                }
+            let (going, mut metrics) = match is_root {
+                true => (Going::None, plan.root_metrics(&RootFates::of(self.matching.mode))),
+                false => self.child_rows_that_go(session, plan, target, Stands::Before).await?,
             };
             let coming =
-                self.coming(session, plan, target, self.after(), SURVIVING, &mut metrics).await?;
-            let mut coming = futures::stream::iter(coming).flatten();
-            let mut num_coming = 0;
-            while let Some(batch) = coming.try_next().await? {
-                num_coming += batch.num_rows() as u64;
+                self.coming(session, plan, target, self.after(), &SURVIVING, &mut metrics).await?;
+            // Of records that are matched, the root's rows are counted already.
+            if !is_root || plan.fates.is_none() {
+                let mut coming = futures::stream::iter(coming).flatten();
+                while let Some(batch) = coming.try_next().await? {
+                    metrics.num_target_rows_inserted += batch.num_rows() as u64;
+                }
             }
-            // Rows that are marked do not come: they are updated all the same.
-            let num_replacing = match &plan.fates {
-                Some(fates) if is_root => fates.count("update"),
-                _ => 0,
-            };
-            metrics.num_target_rows_inserted = num_coming - num_replacing.min(num_coming);
             if (matches!(going, Going::All) || self.matching.mode == Mode::Overwrite)
                 && let Some(table) = &target.table
             {

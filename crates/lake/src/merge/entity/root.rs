@@ -5,32 +5,46 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
+use arrow_array::types::{Int64Type, UInt32Type};
 use arrow_select::concat::concat_batches;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::delta::schema;
 use crate::error::Error;
 use crate::files::{BoxedRows, Source};
-use crate::merge::align::Alignment;
 use crate::merge::apply::{Going, by_file, with_updates};
-use crate::merge::fates::{Fates, places, sources};
-use crate::merge::report::{Metrics, TableReport};
-use crate::merge::session::{self, Session, quoted};
+use crate::merge::fates::{Met, places, sources};
+use crate::merge::history;
+use crate::merge::report::TableReport;
+use crate::merge::scan::{FILE, ROW};
+use crate::merge::session::{self, Session};
 use crate::merge::settings::Mode;
 use crate::merge::staging::SEQUENCE;
 
 use super::Merging;
-use super::incoming::SURVIVING;
+use super::incoming::{RootFates, listed};
 use super::records::Plan;
 use super::target::Target;
 
-/// Rows that replace others.
+/// Rows that take the place of others.
+#[derive(Default)]
 struct NewValues {
     /// The rows, with the columns of the table.
-    values: RecordBatch,
+    batches: Vec<RecordBatch>,
+    num_rows: usize,
+    num_bytes: usize,
     /// The row of each record, by the record's number.
     records: HashMap<i64, usize>,
+    /// The rows of the table whose validity changes: file, row, and what it becomes.
+    moved: Vec<(u32, i64, usize)>,
+}
+
+impl NewValues {
+    fn push(&mut self, batch: RecordBatch) {
+        self.num_rows += batch.num_rows();
+        self.num_bytes += batch.get_array_memory_size();
+        self.batches.push(batch);
+    }
 }
 
 impl Merging<'_> {
@@ -42,132 +56,124 @@ impl Merging<'_> {
         root: &Target<'_>,
         ends: bool,
     ) -> Result<Option<TableReport>, Error> {
-        let mut metrics = Metrics::default();
-        let mut fates_that_come = SURVIVING;
+        let fates = RootFates::of(self.matching.mode);
+        let mut metrics = plan.root_metrics(&fates);
+        let mut fates_that_come = [fates.new, fates.replaced].concat();
+        let mut coming = Vec::new();
         let going = match (&plan.fates, self.matching.mode) {
             (_, Mode::Overwrite) => Going::All,
             (None, _) => Going::None,
-            (Some(fates), _) => {
-                metrics.num_target_rows_inserted = fates.count("insert");
-                metrics.num_target_rows_updated = fates.count("update") + fates.count("mark");
-                metrics.num_target_rows_deleted = fates.count("delete");
-                let sources = sources(plan.scan.as_ref());
-                match self.updates(session, fates, root).await? {
-                    Some(values) => {
-                        fates_that_come = "'insert'";
-                        self.in_place(session, &sources, values).await?
-                    }
-                    None => {
-                        let fates = [("fates", "'update', 'delete', 'mark'")];
-                        let rows = places(session, session::TOUCHED, &fates).await?;
-                        let rows = rows.into_iter().map(|met| (met.file, met.row));
-                        Going::Rows(by_file(&sources, rows))
-                    }
+            (Some(_), _) => match self.updates(session, plan, root).await? {
+                Some(values) => {
+                    fates_that_come = fates.new.to_vec();
+                    self.in_place(session, plan, root, values).await?
                 }
-            }
+                None => {
+                    let gone = [fates.replaced, fates.gone, &["mark"]].concat();
+                    let met = self.met(session, &gone).await?.into_iter();
+                    let rows = met.map(|met| (met.file, met.row)).chain(plan.moved.iter().copied());
+                    if let Some((alignment, rows)) = self.moved(session, plan, root).await? {
+                        coming
+                            .push(Box::pin(rows.map(move |batch| alignment.batch(&batch?)))
+                                as BoxedRows);
+                    }
+                    Going::Rows(by_file(&sources(plan.scan.as_ref()), rows))
+                }
+            },
         };
         if let Some(scan) = &plan.scan {
             metrics.num_target_files_scanned = scan.sources.len() as u64;
             metrics.num_target_files_skipped = (scan.num_files - scan.sources.len()) as u64;
         }
-        let marked = self.marked(session, plan, root).await?;
-        let mut coming =
-            self.coming(session, plan, root, self.after(), fates_that_come, &mut metrics).await?;
-        coming.extend(marked);
+        coming.extend(self.marked(session, plan, root).await?);
+        let after = self.after();
+        let staged =
+            self.coming(session, plan, root, after, &fates_that_come, &mut metrics).await?;
+        coming.splice(0..0, staged);
         // Without a value, the property goes.
         let end = (schema::MERGING.to_owned(), String::new());
         let properties = if ends { vec![end] } else { Vec::new() };
         self.apply(root, going, coming, metrics, root.report(), &properties).await
     }
 
-    /// The new values of the root's rows that are replaced, where rows can be replaced in their place:
-    /// files are rewritten, and the values fit into a part of the memory.
+    /// The root's rows that records of some fates meet.
+    async fn met(&self, session: &Session, fates: &[&str]) -> Result<Vec<Met>, Error> {
+        places(session, session::TOUCHED, &[("fates", &listed(fates))]).await
+    }
+
+    /// The new values of the root's rows that are replaced or whose validity changes, where rows can be
+    /// replaced in their place: files are rewritten, and the values fit into a part of the memory.
     async fn updates(
         &self,
         session: &Session,
-        fates: &Fates,
+        plan: &Plan,
         root: &Target<'_>,
     ) -> Result<Option<NewValues>, Error> {
-        if self.marks_rows(root) || fates.count("update") == 0 || !root.evolution.widened.is_empty()
-        {
+        let replaced = RootFates::of(self.matching.mode).replaced;
+        let has_updates = plan.count(replaced) > 0 || !plan.moved.is_empty();
+        if self.marks_rows(root) || !has_updates || !root.evolution.widened.is_empty() {
             return Ok(None);
         }
+        let fits = |new: &NewValues| new.num_bytes <= self.settings.memory_bytes / 4;
+        let mut new = NewValues::default();
         self.stage(session, self.root, self.after()).await?;
-        let columns = format!("{}, {SEQUENCE}", self.staged_columns(self.root));
-        let values = [("columns", columns.as_str()), ("fates", "'update'")];
-        let mut rows = session.stream(session::ROWS, &values).await?;
-        let (mut batches, mut records, mut num_bytes) = (Vec::new(), HashMap::new(), 0);
+        let columns = format!("{}, staged.{SEQUENCE}", self.staged_columns(self.root));
+        let values = [("columns", columns.as_str()), ("fates", &listed(replaced))];
+        let mut rows = session.stream(self.rows(), &values).await?;
         while let Some(batch) = rows.try_next().await? {
             let Some(numbers) = batch.column_by_name(SEQUENCE) else { return Ok(None) };
             for number in numbers.as_primitive::<Int64Type>().values() {
-                records.insert(*number, records.len());
+                new.records.insert(*number, new.records.len());
             }
-            let batch = root.incoming.batch(&batch)?;
-            num_bytes += batch.get_array_memory_size();
-            if num_bytes > self.settings.memory_bytes / 4 {
+            new.push(root.incoming.batch(&batch)?);
+            if !fits(&new) {
                 return Ok(None);
             }
-            batches.push(batch);
         }
-        let schema = root.incoming.schema();
-        let values = concat_batches(schema, &batches);
-        let values = values.map_err(|error| Error::Internal(Box::new(error)))?;
-        Ok(Some(NewValues { values, records }))
+        if let Some((alignment, mut rows)) = self.moved(session, plan, root).await? {
+            while let Some(batch) = rows.try_next().await? {
+                let (Some(files), Some(numbers)) =
+                    (batch.column_by_name(FILE), batch.column_by_name(ROW))
+                else {
+                    return Ok(None);
+                };
+                let files = files.as_primitive::<UInt32Type>().values().iter();
+                let rows = numbers.as_primitive::<Int64Type>().values().iter();
+                let first = new.num_rows;
+                let places = files.zip(rows).zip(first..);
+                new.moved.extend(places.map(|((file, row), value)| (*file, *row, value)));
+                new.push(alignment.batch(&batch)?);
+                if !fits(&new) {
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(new))
     }
 
     /// The root's rows that go, and those that get new values.
     async fn in_place(
         &self,
         session: &Session,
-        sources: &[Source],
-        new: NewValues,
-    ) -> Result<Going, Error> {
-        let fates = [("fates", "'delete', 'mark'")];
-        let gone = places(session, session::TOUCHED, &fates).await?;
-        let met = places(session, session::TOUCHED, &[("fates", "'update'")]).await?;
-        let updates = met
-            .into_iter()
-            .filter_map(|met| Some((met.file, met.row, *new.records.get(&met.record)?)));
-        let gone = gone.into_iter().map(|met| (met.file, met.row)).collect();
-        let unchanged = Arc::new(self.matching.key.clone());
-        let losing = with_updates(sources, gone, updates.collect(), &new.values, &unchanged);
-        Ok(Going::Rows(losing))
-    }
-
-    /// The rows of the root that are marked as deleted, as they will stand (M5).
-    async fn marked(
-        &self,
-        session: &Session,
         plan: &Plan,
         root: &Target<'_>,
-    ) -> Result<Option<BoxedRows>, Error> {
-        let (Some(table), Some(scan), Some(marker)) =
-            (&root.table, &plan.scan, &self.matching.soft_delete)
-        else {
-            return Ok(None);
-        };
-        if plan.fates.as_ref().is_none_or(|fates| fates.count("mark") == 0) {
-            return Ok(None);
+        new: NewValues,
+    ) -> Result<Going, Error> {
+        let fates = RootFates::of(self.matching.mode);
+        let sources: Arc<Vec<Source>> = sources(plan.scan.as_ref());
+        let gone = self.met(session, &[fates.gone, &["mark"]].concat()).await?;
+        let met = self.met(session, fates.replaced).await?;
+        let replaced = met
+            .into_iter()
+            .filter_map(|met| Some((met.file, met.row, *new.records.get(&met.record)?)));
+        let updates = replaced.chain(new.moved.iter().copied()).collect();
+        let gone = gone.into_iter().map(|met| (met.file, met.row)).collect();
+        let mut unchanged = self.matching.key.clone();
+        if self.matching.mode == Mode::Scd2 {
+            unchanged.push(history::VALID_FROM.to_owned());
         }
-        let all: Vec<String> =
-            table.schema().fields().iter().map(|field| field.name().clone()).collect();
-        session.add_table("target", scan.provider(table, &all, self.workers.threads())?)?;
-        let mut columns: Vec<String> = Vec::new();
-        for column in &root.evolution.columns {
-            let order = self.matching.order_by.iter().position(|name| *name == column.name);
-            columns.push(match order {
-                _ if column.name == *marker => format!("true AS {}", quoted(marker)),
-                Some(part) => format!("fates.order_{} AS {}", part + 1, quoted(&column.name)),
-                None if all.contains(&column.name) => format!("target.{}", quoted(&column.name)),
-                None => continue,
-            });
-        }
-        let rows = session.stream(session::MARKED, &[("columns", &columns.join(", "))]).await?;
-        // What comes of the target has its types, and the marker that of the table to be.
-        let mut from = root.own.from().to_vec();
-        from.retain(|column| column.name != *marker);
-        from.extend(root.evolution.columns.iter().find(|column| column.name == *marker).cloned());
-        let alignment = Alignment::new(&root.folder.name, &from, &root.evolution.columns);
-        Ok(Some(Box::pin(rows.map(move |batch| alignment.batch(&batch?)))))
+        let values = concat_batches(root.incoming.schema(), &new.batches);
+        let values = values.map_err(|error| Error::Internal(Box::new(error)))?;
+        Ok(Going::Rows(with_updates(&sources, gone, updates, &values, &Arc::new(unchanged))))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::merge::fates::Matching;
+use crate::merge::history;
 use crate::merge::settings::{Mode, Rule};
 use crate::merge::staging::{StagedEntity, StagedTable};
 
@@ -46,12 +47,24 @@ pub(super) fn matching(
             )));
         }
     }
-    Ok(Matching {
+    let order_by = columns("--order-by", &rule.order_by)?;
+    let matching = Matching {
         mode,
         key,
-        order_by: columns("--order-by", &rule.order_by)?,
-        identity: entity.identity(),
+        identity: identity(entity, mode, &order_by),
+        order_by,
         delete_when: rule.delete_when.clone(),
         soft_delete: rule.soft_delete.clone(),
-    })
+    };
+    if mode == Mode::Scd2 {
+        history::check(entity, &matching)?;
+    }
+    Ok(matching)
+}
+
+/// The root's columns that child rows are linked to: those that the staging area links them by, and what
+/// tells the versions of a record apart.
+pub(super) fn identity(entity: &StagedEntity, mode: Mode, order_by: &[String]) -> Vec<String> {
+    let version: &[String] = if mode == Mode::Scd2 { order_by } else { &[] };
+    [&entity.identity(), version].concat()
 }

@@ -3,10 +3,11 @@
 use solder_relationalize::relation::{Column, Role};
 use solder_relationalize::shape::ColumnType;
 
-use crate::delta::{Evolution, Table, schema};
+use crate::delta::{Evolution, Table, Widening, schema};
 use crate::error::Error;
 use crate::lake::TableFolder;
 use crate::merge::align::Alignment;
+use crate::merge::history;
 use crate::merge::report::TableReport;
 use crate::merge::settings::Mode;
 use crate::merge::staging::StagedTable;
@@ -37,6 +38,14 @@ impl<'a> Merging<'a> {
         let mut incoming = staged.map(|staged| staged.columns.clone()).unwrap_or_default();
         if staged.is_some_and(|staged| staged.parent.is_none()) {
             incoming.extend(self.matching.soft_delete.as_deref().map(marker));
+        }
+        if let (Some(staged), Mode::Scd2, Some(order_by)) =
+            (staged, self.matching.mode, self.matching.order_by.first())
+        {
+            incoming.extend(history::columns(self.entity, staged, order_by));
+        }
+        if let Some(table) = table.as_ref().filter(|table| table.name() == self.entity.name) {
+            history::check_root(table, &self.matching)?;
         }
         let (own, evolution) = match &table {
             Some(table) => {
@@ -73,14 +82,22 @@ impl<'a> Merging<'a> {
         Ok(children)
     }
 
-    /// A key that changes its type would match nothing: better said than done.
+    /// A key that changes its type would match nothing, and a time that does would change its order: better said
+    /// than done.
     pub(super) fn check_key_types(&self, root: &Target<'_>) -> Result<(), Error> {
-        let is_key = |name: &String| self.matching.key.contains(name);
-        let changed = root.evolution.widened.iter().find(|widening| is_key(&widening.to.name));
+        let keeps_history = self.matching.mode == Mode::Scd2;
+        let is_key = |name: &String| {
+            self.matching.key.contains(name)
+                || (keeps_history && self.matching.order_by.contains(name))
+        };
+        let is_changed = |widening: &&Widening| is_key(&widening.to.name) && !widening.from.is_open;
+        let changed = root.evolution.widened.iter().find(is_changed);
         let narrower = |column: &&Column| {
             let staged = self.root.columns.iter().find(|staged| staged.name == column.name);
             is_key(&column.name)
-                && staged.is_some_and(|staged| staged.column_type != column.column_type)
+                && staged.is_some_and(|staged| {
+                    staged.column_type != column.column_type && !staged.is_open && !column.is_open
+                })
         };
         let (from, to) = match changed {
             Some(widening) => (&widening.from, &widening.to),
@@ -108,7 +125,7 @@ impl<'a> Merging<'a> {
 
 impl Target<'_> {
     pub(super) fn report(&self) -> TableReport {
-        let widened = |widening: &crate::delta::Widening| {
+        let widened = |widening: &Widening| {
             format!(
                 "{}: {} to {}",
                 widening.to.name, widening.from.column_type, widening.to.column_type
