@@ -46,8 +46,8 @@ FROM (
                 coalesce(target._valid_to = target._valid_from, false) AS is_deletion,
                 target._valid_from AS valid_from,
                 target._valid_to AS was_valid_to
-            FROM target
-            INNER JOIN (SELECT DISTINCT {key} FROM fates) AS coming ON {same_key}
+            FROM (SELECT DISTINCT {key} FROM fates) AS coming
+            INNER JOIN target ON {same_key}
             LEFT ANTI JOIN fates AS met ON target._file = met._file AND target._row = met._row
         )
     )

@@ -254,6 +254,74 @@ fn m2_history_by_a_key_of_the_merge(#[case] declared: Option<&str>) {
     );
 }
 
+/// M2, M6: all parts of a composite key and the time lead to the rows of one version.
+#[test]
+fn m2_history_by_a_composite_key() {
+    let lab = LakeLab::new();
+    let line = |shop: &str, id: i64, at: i64, t: &str| {
+        record(id, at, "a", t).replacen('{', &format!("{{\"shop\":\"{shop}\","), 1)
+    };
+    let take = |lines: &[String]| {
+        lab.stage_with(&lines.concat(), |settings| settings.keys = key("shop,id"));
+        lab.merge(history());
+    };
+    take(&[line("a", 1, 10, "[1]"), line("b", 1, 10, "[2]"), line("a", 2, 10, "[3]")]);
+    take(&[line("a", 1, 20, "[4]"), line("b", 1, 10, "[5,6]")]);
+    lab.shows(
+        "orders",
+        "| shop | id | _valid_from | _valid_to |
+         | a | 1 | 10 | 20 |
+         | a | 1 | 20 | null |
+         | a | 2 | 10 | null |
+         | b | 1 | 10 | null |",
+    );
+    lab.shows(
+        "orders__t",
+        "| _root_shop | _root_id | _valid_from | value |
+         | a | 1 | 10 | 1 |
+         | a | 1 | 20 | 4 |
+         | a | 2 | 10 | 3 |
+         | b | 1 | 10 | 5 |
+         | b | 1 | 10 | 6 |",
+    );
+    must_fit(&lab);
+}
+
+/// M2, M7: the column that orders versions does not change its type: in another one, their order might be
+/// another.
+#[rstest]
+#[case::wider(
+    "1.5",
+    65,
+    "column `at` of `orders` ($.at) is int64 in the lake and float64 in staging"
+)]
+#[case::mixed("\"x\"", 64, "whose values have no order in time")]
+fn m7_the_time_keeps_its_type(#[case] at: &str, #[case] code: u8, #[case] words: &str) {
+    let lab = LakeLab::new();
+    lab.take(&record(1, 10, "a", "[1]"), history());
+    lab.stage(&record(1, 20, "b", "[2]").replace("20", at));
+    let before = lab.bytes();
+    let (found, error) = lab.fail(history());
+    assert_eq!((found, error.contains(words)), (code, true), "{error}");
+    assert_eq!(lab.bytes(), before);
+}
+
+/// M2, M8: history that two staging areas feed.
+#[test]
+fn m8_history_of_two_staging_areas() {
+    let lab = LakeLab::new();
+    lab.take(&(record(1, 10, "a", "[1]") + &record(1, 30, "c", "[3]")), history());
+    let other = LakeLab::new();
+    other.stage(&(record(1, 20, "b", "[2,2]") + &deletion(1, 40)));
+    let staging = other.staging.curated().to_str().unwrap().to_owned();
+    lab.try_merge(history(), |settings| settings.staging = staging).unwrap();
+    lab.shows(
+        "orders",
+        "| v | _valid_from | _valid_to |\n| null | 40 | 40 |\n| a | 10 | 20 |\n| b | 20 | 30 |\n| c | 30 | 40 |",
+    );
+    must_fit(&lab);
+}
+
 /// M12: a version that is missing is found by the one before it, and by its child rows.
 #[test]
 fn m12_check_finds_a_missing_version() {
