@@ -1,9 +1,42 @@
-//! The place of the program `ingest`, which brings REST APIs to `raw/`. There is nothing here yet.
+//! REST APIs to `raw/`: reads what a YAML source describes and lands the records as the API sent them.
 //!
 //! ```text
-//!   REST API ──▶ request ──▶ page ──▶ land ══▶ raw/ ══▶ program `engine`
+//!   source.yaml ──▶ source/   0 file → plan, checked as a whole
+//!                     │
+//!   secrets/ auth/ ─▶ http/   1 request → answer: limits, attempts, redirects
+//!                     │
+//!        page/ ─────▶ walk/   2 stream → partitions → windows → pages → units
+//!                     │
+//!                     land/   3 units → parts and commits ══▶ raw/ ══▶ program `engine`
+//!
+//!   reach.rs   how a source is reached: network, or recorded answers
+//!   run.rs     the whole way
+//!   pour.rs    without landing: `run --stdout`
+//!   probe.rs   a look at it: `check` and `plan`
 //! ```
 //!
-//! It will read one YAML file per source and land the records as the API sent them, byte for byte, with
-//! a manifest written last that makes them count. The contract of `raw/`, which both programs keep, is the
-//! crate `solder-landing`; this crate shares nothing else with `engine`.
+//! The contract of `raw/`, which both programs keep, is the crate `solder-landing`; this crate shares
+//! nothing else with `engine`.
+
+pub mod auth;
+pub mod cursor;
+mod error;
+pub mod http;
+mod land;
+pub mod page;
+mod pause;
+mod pour;
+pub mod probe;
+pub mod progress;
+mod reach;
+pub mod report;
+mod run;
+pub mod secrets;
+pub mod source;
+mod walk;
+
+pub use error::{Error, LandFailure, WalkFailure};
+pub use land::Compression;
+pub use pour::pour;
+pub use reach::Reach;
+pub use run::{RunSettings, StopSignal, new_run_id, run};

@@ -1,0 +1,211 @@
+//! How `ingest` fails, whose fault it is, and the exit code that says so.
+
+use solder_landing::raw::RawError;
+use solder_landing::{FaultKind as PlaceFault, PlaceError};
+
+use crate::auth::AuthError;
+use crate::http::{ReadError, SendError, TransportError};
+use crate::land::LandError;
+use crate::secrets::{FaultKind, SecretError};
+use crate::source::SourceError;
+use crate::walk::{RenderError, WalkError};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The source file cannot be used.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// An option cannot be used.
+    #[error("{0}")]
+    Option(String),
+    /// The place cannot be used.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The log of a stream cannot be used.
+    #[error(transparent)]
+    Log(#[from] RawError),
+    /// The credentials could not be had.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// A stream could not be read.
+    #[error("stream `{stream}`: {source}")]
+    Walk {
+        /// The stream.
+        stream: String,
+        /// The partition, if there are several.
+        partition: String,
+        /// Why.
+        source: WalkFailure,
+    },
+    /// A stream could not be landed.
+    #[error("stream `{stream}`: {source}")]
+    Land {
+        /// The stream.
+        stream: String,
+        /// Why.
+        source: LandFailure,
+    },
+    /// The client for HTTP could not be made.
+    #[error("cannot set up HTTP")]
+    Client(#[source] reqwest::Error),
+    /// A recorded folder cannot be used.
+    #[error("the recorded answers in `{file}` cannot be used")]
+    Recording {
+        /// The file or folder.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A test found something else than is expected.
+    #[error("{0}")]
+    Expectation(String),
+    /// Records cannot be written to standard output.
+    #[error("cannot write to standard output")]
+    Output(#[source] std::io::Error),
+    /// The run took longer than it may.
+    #[error("the run took longer than `timeouts.run`; what it committed stays")]
+    RunTimeout,
+    /// A signal asked for the end.
+    #[error("stopped by a signal; what was committed stays, and the next run goes on from there")]
+    Stopped {
+        /// The signal's number.
+        signal: i32,
+    },
+}
+
+/// Why a stream could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct WalkFailure(pub(crate) WalkError);
+
+/// Why a stream could not be landed.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct LandFailure(pub(crate) LandError);
+
+impl Error {
+    /// The exit code, after sysexits; 75 alone says that a retry can help.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Source(SourceError::Read { .. }) => 66,
+            Error::Source(SourceError::NoStream { .. }) | Error::Option(_) => 64,
+            Error::Source(_) => 78,
+            Error::Place(error) => place_code(error),
+            Error::Log(error) => log_code(error),
+            Error::Auth(error) => auth_code(error),
+            Error::Walk { source, .. } => walk_code(&source.0),
+            Error::Land { source, .. } => land_code(&source.0),
+            Error::Client(_) => 70,
+            Error::Recording { .. } => 66,
+            Error::Expectation(_) => 65,
+            Error::Output(_) => 74,
+            Error::RunTimeout => 75,
+            Error::Stopped { signal } => 128 + u8::try_from(*signal).unwrap_or(15),
+        }
+    }
+
+    /// What the person at the console can do.
+    pub fn hint(&self) -> Option<&'static str> {
+        if let Error::Walk { source: WalkFailure(WalkError::Send(error)), .. } = self
+            && let SendError::Refused { status, .. } = error
+        {
+            match status.as_u16() {
+                401 => return Some("the API does not take the credentials: see `connection.auth`"),
+                403 => {
+                    return Some(
+                        "the credentials may not read this, or the API limits how often it is asked: a rule can say `do: wait_reset`",
+                    );
+                }
+                404 => {
+                    return Some(
+                        "see the path; where records vanish between list and fetch, a rule can say `do: skip_partition`",
+                    );
+                }
+                _ => {}
+            }
+        }
+        match self.exit_code() {
+            75 => Some("the same run can succeed later: try again"),
+            _ => None,
+        }
+    }
+}
+
+fn place_code(error: &PlaceError) -> u8 {
+    if error.is_retryable() {
+        return 75;
+    }
+    if error.is_permission_denied() {
+        return 77;
+    }
+    match error.kind() {
+        PlaceFault::User => 73,
+        _ => 74,
+    }
+}
+
+fn log_code(error: &RawError) -> u8 {
+    match error {
+        RawError::Place(error) => place_code(error),
+        RawError::Name(_) => 64,
+        _ => 74,
+    }
+}
+
+fn land_code(error: &LandError) -> u8 {
+    match error {
+        LandError::Log(error) => log_code(error),
+        LandError::Place(error) => place_code(error),
+        LandError::Overtaken { .. } => 75,
+        LandError::TooFew { .. } => 65,
+        LandError::Compress(_) | LandError::Spool(_) => 74,
+    }
+}
+
+fn auth_code(error: &AuthError) -> u8 {
+    kind_code(error.kind(), error.is_retryable())
+}
+
+fn secret_code(error: &SecretError) -> u8 {
+    kind_code(error.kind(), error.is_retryable())
+}
+
+fn kind_code(kind: FaultKind, is_retryable: bool) -> u8 {
+    match kind {
+        _ if is_retryable => 75,
+        FaultKind::Config => 78,
+        FaultKind::Credentials => 77,
+        FaultKind::Missing => 78,
+        FaultKind::Remote => 69,
+    }
+}
+
+fn walk_code(error: &WalkError) -> u8 {
+    match error {
+        WalkError::Send(error) => send_code(error),
+        WalkError::Render(RenderError::Secret(error)) => secret_code(error),
+        WalkError::Render(_) => 65,
+        WalkError::Spool(_) | WalkError::Landing => 74,
+        WalkError::Pager { .. }
+        | WalkError::NoRecords { .. }
+        | WalkError::NotAscending { .. }
+        | WalkError::Job(_) => 65,
+    }
+}
+
+fn send_code(error: &SendError) -> u8 {
+    match error {
+        _ if error.is_retryable() => 75,
+        SendError::Auth(error) => auth_code(error),
+        SendError::Refused { status, .. } if matches!(status.as_u16(), 401 | 403) => 77,
+        SendError::Refused { .. } | SendError::Rule { .. } | SendError::Redirect { .. } => 69,
+        SendError::Foreign(_) => 78,
+        SendError::Transport(TransportError::PrivateAddress { .. }) => 78,
+        SendError::Transport(_) => 69,
+        SendError::Body { source: ReadError::Spool(_), .. } => 74,
+        SendError::Body { .. } => 65,
+        _ => 69,
+    }
+}

@@ -1,0 +1,194 @@
+//! The program `ingest`: reads the command line, calls the library, prints, and says by its exit code how
+//! it went.
+//!
+//! ```text
+//!   program/cli.rs ──▶ source ──▶ run ──▶ Report ──▶ program/output.rs   stdout: summary or JSON
+//!                                  │         └──▶ --manifest             a file for whoever comes next
+//!                                  └──▶ program/console.rs               stderr: progress, log, errors
+//! ```
+
+mod program;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use clap::{CommandFactory, Parser};
+use serde_json::json;
+use solder_ingest::report::Report;
+use solder_ingest::source::plan::Source;
+use solder_ingest::{Error, Reach, RunSettings, new_run_id, pour, probe, source};
+use solder_landing::{Place, PlaceError};
+
+use program::cli::{Cli, Command, Of, Plan, ReportFormat, Run};
+use program::console::{Console, failure};
+use program::{expected, output, signals};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const EXIT_USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { 0 });
+        }
+    };
+    let console = Arc::new(Console::new(cli.log));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(command(cli.command, &console)),
+        Err(error) => Err(Error::Output(error)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            console.failed(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn command(command: Command, console: &Arc<Console>) -> Result<(), Error> {
+    match command {
+        Command::Check(of) => check(&of, console).await,
+        Command::Plan(args) => plan(&args).await,
+        Command::Run(args) if args.stdout => run_to_stdout(&args, console).await,
+        Command::Run(args) => run(&args, console).await,
+        Command::Test(args) => {
+            let source = source::read(&args.of.source, &args.of.params)?;
+            to_stdout(expected::test(&source, &args).await?.as_bytes())
+        }
+        Command::Schema { markdown: true } => to_stdout(source::reference().as_bytes()),
+        Command::Schema { markdown: false } => {
+            to_stdout(format!("{:#}\n", source::schema()).as_bytes())
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "ingest", &mut script);
+            to_stdout(&script)
+        }
+    }
+}
+
+/// The source and the streams asked for.
+fn read(of: &Of) -> Result<(Source, Vec<usize>), Error> {
+    let source = source::read(&of.source, &of.params)?;
+    let streams = source::select(&source, &of.source, &of.streams)?;
+    Ok((source, streams))
+}
+
+fn folder(of: &Of) -> &std::path::Path {
+    of.source.parent().unwrap_or(std::path::Path::new(""))
+}
+
+async fn check(of: &Of, console: &Console) -> Result<(), Error> {
+    let (source, streams) = read(of)?;
+    let reach = Reach::live(&source.connection, folder(of))?;
+    console.redact_with(reach.redactor());
+    for position in streams {
+        let checked = probe::check(&source, &reach, position).await?;
+        let text = output::checked(&[checked]);
+        to_stdout(reach.redactor().clean(&text).as_bytes())?;
+    }
+    Ok(())
+}
+
+async fn plan(args: &Plan) -> Result<(), Error> {
+    let (source, streams) = read(&args.of)?;
+    let reach = Reach::nowhere(&source.connection)?;
+    let place = args.to.as_deref().map(Place::parse).transpose()?;
+    let mut planned = Vec::new();
+    for position in streams {
+        planned.push(probe::plan(&source, &reach, position, place.as_ref()).await?);
+    }
+    to_stdout(output::planned(&planned, source.connection.auth.shown()).as_bytes())
+}
+
+async fn run_to_stdout(args: &Run, console: &Console) -> Result<(), Error> {
+    let (source, streams) = read(&args.of)?;
+    let only = Run::only(&streams)?;
+    let reach = reach(&source, args)?;
+    console.redact_with(reach.redactor());
+    let stop = signals::listen().map_err(Error::Output)?;
+    pour(&source, &reach, only, Box::new(std::io::stdout()), stop).await.map(drop)
+}
+
+fn reach(source: &Source, args: &Run) -> Result<Reach, Error> {
+    let folder = folder(&args.of);
+    match &args.record {
+        None => Reach::live(&source.connection, folder),
+        Some(recorded) => {
+            Reach::recording(&source.connection, folder, recorded, jiff::Timestamp::now())
+        }
+    }
+}
+
+async fn run(args: &Run, console: &Arc<Console>) -> Result<(), Error> {
+    let (source, streams) = read(&args.of)?;
+    let to = args.to.as_deref().unwrap_or_default();
+    let place = Place::parse(to)?;
+    let destination = args.manifest.as_deref().map(destination).transpose()?;
+    let reach = reach(&source, args)?;
+    console.redact_with(reach.redactor());
+    let settings = RunSettings {
+        run_id: args.run_id.clone().unwrap_or_else(|| new_run_id(jiff::Timestamp::now())),
+        place,
+        streams,
+        compression: args.compression(),
+        part_bytes: args.part_bytes(),
+        part_age: args.part_age(),
+        is_full: args.full,
+    };
+    let stop = signals::listen().map_err(Error::Output)?;
+    console.run_started(&source.name, &settings.run_id);
+    let (report, outcome) =
+        solder_ingest::run(&source, &reach, &settings, console.clone(), stop).await;
+    let json = report_json(&report, &outcome);
+    console.run_finished(&json);
+    let text = match args.report {
+        ReportFormat::Text => output::summary(&report, to),
+        ReportFormat::Json => format!("{json:#}\n"),
+    };
+    // A stdout that takes nothing keeps the report from nobody else, and hides no error of the run.
+    let printed = to_stdout(reach.redactor().clean(&text).as_bytes());
+    if let Some((place, key)) = destination {
+        let json = format!("{json:#}\n");
+        let written =
+            place.write(&key, Bytes::from(reach.redactor().clean(&json).into_owned())).await;
+        if let Err(error) = written {
+            console.warn(&format!("the report could not be written: {error}"));
+            outcome?;
+            return Err(error.into());
+        }
+    }
+    outcome.and(printed)
+}
+
+fn report_json(report: &Report, outcome: &Result<(), Error>) -> serde_json::Value {
+    let mut json = json!(report);
+    if let (Some(object), Err(error)) = (json.as_object_mut(), outcome)
+        && let serde_json::Value::Object(fields) = failure(error)
+    {
+        object.extend(fields);
+    }
+    json
+}
+
+/// The place and key of a file or URL.
+fn destination(text: &str) -> Result<(Place, String), PlaceError> {
+    Place::parse_object(text)
+}
+
+/// Prints to stdout. A reader may have seen enough before the end, as `head` has.
+fn to_stdout(bytes: &[u8]) -> Result<(), Error> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
+        _ => Ok(()),
+    }
+}

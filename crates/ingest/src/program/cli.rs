@@ -1,0 +1,208 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use solder_ingest::{Compression, Error};
+
+/// REST APIs to raw/: reads what a YAML source describes and lands the records as the API sent them
+#[derive(Debug, Parser)]
+#[command(name = "ingest", version, about, long_about = None, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// What goes to stderr: text (on a terminal) or json (elsewhere)
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        hide_possible_values = true,
+        global = true,
+        help_heading = "Reporting"
+    )]
+    pub(crate) log: Option<LogFormat>,
+}
+
+/// How the program tells of a run on stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Words
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check a source: the file, the way to the API, the credentials, and one page of each stream
+    Check(Of),
+    /// Show the first request of each stream, secrets masked; nothing is sent
+    Plan(Plan),
+    /// Read streams and land their records
+    Run(Box<Run>),
+    /// Run a source against recorded answers, without a network
+    Test(Test),
+    /// Print the JSON Schema of source files, for editors
+    Schema {
+        /// The reference of the format as Markdown instead
+        #[arg(long)]
+        markdown: bool,
+    },
+    /// Write a script that completes this program's commands in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// A source, and which of it.
+#[derive(Debug, Args)]
+pub(crate) struct Of {
+    /// The source file
+    pub(crate) source: PathBuf,
+
+    /// Only this stream; can be given several times
+    #[arg(long = "stream", value_name = "NAME")]
+    pub(crate) streams: Vec<String>,
+
+    /// A parameter of the source; can be given several times
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
+    pub(crate) params: Vec<(String, String)>,
+}
+
+fn param(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) of: Of,
+
+    /// Where runs land: requests then begin where the last run came to
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) to: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) of: Of,
+
+    /// Where records are landed: a folder or URL, such as `raw/` or `s3://bucket/raw`
+    #[arg(
+        long,
+        value_name = "PLACE",
+        required_unless_present = "stdout",
+        conflicts_with = "stdout"
+    )]
+    pub(crate) to: Option<String>,
+
+    /// Write the records of one stream to standard output instead
+    ///
+    /// Nothing is remembered: every run reads all, and what was written before an error stays written.
+    #[arg(long)]
+    pub(crate) stdout: bool,
+
+    /// The run's id: with one that is committed already, nothing happens
+    #[arg(long, value_name = "ID", conflicts_with = "stdout")]
+    pub(crate) run_id: Option<String>,
+
+    /// Read incremental streams from their beginning, as if they had never been read
+    #[arg(long, conflicts_with = "stdout")]
+    pub(crate) full: bool,
+
+    /// How parts are compressed
+    #[arg(long, value_enum, default_value = "zstd")]
+    pub(crate) compression: CompressionName,
+
+    /// A part is whole with so many MiB, compressed
+    #[arg(long, value_name = "MIB", default_value = "128", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) part_size: u64,
+
+    /// Or after so many seconds; what can be committed is, as often
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) part_age: u64,
+
+    /// Keep all answers in this folder, secrets removed, for `ingest test`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) record: Option<PathBuf>,
+
+    /// What goes to stdout: a summary as text, or the whole report as json
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "text",
+        help_heading = "Reporting",
+        conflicts_with = "stdout"
+    )]
+    pub(crate) report: ReportFormat,
+
+    /// Write the report as JSON to this file or URL as well
+    #[arg(long, value_name = "URL", help_heading = "Reporting")]
+    pub(crate) manifest: Option<String>,
+}
+
+impl Run {
+    pub(crate) fn part_bytes(&self) -> u64 {
+        self.part_size << 20
+    }
+
+    pub(crate) fn part_age(&self) -> Duration {
+        Duration::from_secs(self.part_age)
+    }
+
+    pub(crate) fn compression(&self) -> Compression {
+        match self.compression {
+            CompressionName::Zstd => Compression::Zstd,
+            CompressionName::Gzip => Compression::Gzip,
+        }
+    }
+
+    /// The only stream, for `--stdout`.
+    pub(crate) fn only(streams: &[usize]) -> Result<usize, Error> {
+        match streams {
+            [only] => Ok(*only),
+            _ => Err(Error::Option(
+                "`--stdout` writes one stream: choose it with `--stream NAME`".to_owned(),
+            )),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompressionName {
+    /// Zstandard
+    Zstd,
+    /// gzip
+    Gzip,
+}
+
+/// The form of the report on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// A table
+    Text,
+    /// One JSON object
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    #[command(flatten)]
+    pub(crate) of: Of,
+
+    /// The folder of recorded answers, as `run --record` makes it
+    pub(crate) recorded: PathBuf,
+
+    /// Take what the source gives now for what is expected
+    #[arg(long)]
+    pub(crate) update: bool,
+}

@@ -1,0 +1,212 @@
+//! What goes to stderr: words on a terminal, JSON lines elsewhere. Secrets are blanked in all of it.
+
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use solder_ingest::Error;
+use solder_ingest::progress::Progress;
+use solder_ingest::secrets::Redactor;
+
+use super::cli::LogFormat;
+
+/// Least time between two lines that only say how far a run is.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What is written to stderr.
+pub(crate) struct Console {
+    is_json: bool,
+    bar: ProgressBar,
+    redactor: OnceLock<Redactor>,
+    run_id: OnceLock<String>,
+    state: Mutex<State>,
+}
+
+struct State {
+    streams: BTreeMap<String, u64>,
+    num_bytes: u64,
+    began: Instant,
+    last: Instant,
+}
+
+impl Console {
+    /// In the format asked for; without one, words on a terminal and JSON lines elsewhere.
+    pub(crate) fn new(format: Option<LogFormat>) -> Console {
+        let is_terminal = std::io::stderr().is_terminal();
+        let is_json = match format {
+            Some(format) => format == LogFormat::Json,
+            None => !is_terminal,
+        };
+        let bar = if is_json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+        if let Ok(style) = ProgressStyle::with_template("{spinner}  {msg}") {
+            bar.set_style(style);
+        }
+        let now = Instant::now();
+        let state = State { streams: BTreeMap::new(), num_bytes: 0, began: now, last: now };
+        Console {
+            is_json,
+            bar,
+            redactor: OnceLock::new(),
+            run_id: OnceLock::new(),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// From now on, the secrets that this one knows are blanked.
+    pub(crate) fn redact_with(&self, redactor: &Redactor) {
+        let _ = self.redactor.set(redactor.clone());
+    }
+
+    pub(crate) fn run_started(&self, source: &str, run_id: &str) {
+        let _ = self.run_id.set(run_id.to_owned());
+        self.line(
+            "info",
+            "run_started",
+            json!({ "source": source, "version": env!("CARGO_PKG_VERSION") }),
+        );
+    }
+
+    pub(crate) fn run_finished(&self, report: &Value) {
+        self.bar.finish_and_clear();
+        self.line("info", "summary", report.clone());
+    }
+
+    /// The program fails with this error.
+    pub(crate) fn failed(&self, error: &Error) {
+        self.bar.finish_and_clear();
+        if self.is_json {
+            self.line("error", "failed", failure(error));
+            return;
+        }
+        let mut text = format!("error: {error}\n");
+        for cause in causes(error) {
+            text.push_str(&format!("  cause: {cause}\n"));
+        }
+        if let Some(hint) = error.hint() {
+            text.push_str(&format!("  help: {hint}\n"));
+        }
+        self.write(&text);
+    }
+
+    /// Words for people, or a line for machines.
+    pub(crate) fn warn(&self, text: &str) {
+        match self.is_json {
+            true => self.line("warn", "warning", json!({ "message": text })),
+            false => self.bar.suspend(|| self.write(&format!("warning: {text}\n"))),
+        }
+    }
+
+    fn line(&self, level: &str, event: &str, fields: Value) {
+        if !self.is_json {
+            return;
+        }
+        let mut object = json!({
+            "time": jiff::Timestamp::now().to_string(),
+            "level": level,
+            "event": event,
+        });
+        if let Some(object) = object.as_object_mut() {
+            if let Some(run_id) = self.run_id.get() {
+                object.insert("run_id".to_owned(), json!(run_id));
+            }
+            if let Value::Object(fields) = fields {
+                object.extend(fields);
+            }
+        }
+        self.write(&format!("{object}\n"));
+    }
+
+    fn write(&self, text: &str) {
+        let clean = match self.redactor.get() {
+            Some(redactor) => redactor.clean(text),
+            None => text.into(),
+        };
+        // There is nobody left to tell when stderr takes nothing.
+        let _ = std::io::stderr().write_all(clean.as_bytes());
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Progress for Console {
+    fn stream_started(&self, stream: &str, num_partitions: usize) {
+        if !self.is_json {
+            self.bar.enable_steady_tick(Duration::from_millis(120));
+        }
+        let fields = json!({ "stream": stream, "num_partitions": num_partitions });
+        self.line("info", "stream_started", fields);
+    }
+
+    fn landed(&self, stream: &str, num_records: u64, num_bytes: u64) {
+        let mut state = self.state();
+        *state.streams.entry(stream.to_owned()).or_default() += num_records;
+        state.num_bytes += num_bytes;
+        if !self.is_json {
+            let words: Vec<String> =
+                state.streams.iter().map(|(name, number)| format!("{name} {number}")).collect();
+            let seconds = state.began.elapsed().as_secs_f64().max(0.001);
+            let speed = state.num_bytes as f64 / 1e6 / seconds;
+            self.bar.set_message(format!("{}  {speed:.1} MB/s", words.join("  ")));
+            return;
+        }
+        if state.last.elapsed() < PROGRESS_INTERVAL {
+            return;
+        }
+        state.last = Instant::now();
+        let fields = json!({ "num_records": state.streams, "num_bytes": state.num_bytes });
+        drop(state);
+        self.line("info", "progress", fields);
+    }
+
+    fn committed(&self, stream: &str, sequence: u64, is_last: bool) {
+        let fields = json!({ "stream": stream, "sequence": sequence, "is_last": is_last });
+        self.line("info", "committed", fields);
+    }
+
+    fn stream_ended(&self, stream: &str, error: Option<&str>) {
+        match error {
+            None => self.line("info", "stream_finished", json!({ "stream": stream })),
+            Some(error) => {
+                self.line("error", "stream_failed", json!({ "stream": stream, "error": error }));
+            }
+        }
+    }
+}
+
+/// An error for machines.
+pub(crate) fn failure(error: &Error) -> Value {
+    let code = error.exit_code();
+    let mut object = json!({
+        "error": error.to_string(),
+        "exit_code": code,
+        "retryable": code == 75,
+        "causes": causes(error),
+    });
+    if let (Some(object), Some(hint)) = (object.as_object_mut(), error.hint()) {
+        object.insert("help".to_owned(), json!(hint));
+    }
+    object
+}
+
+/// The causes of an error, without those that say what was said already.
+fn causes(error: &dyn StdError) -> Vec<String> {
+    let mut said = error.to_string();
+    let mut causes = Vec::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let message = cause.to_string();
+        if !said.contains(&message) {
+            said.push('\n');
+            said.push_str(&message);
+            causes.push(message);
+        }
+        source = cause.source();
+    }
+    causes
+}

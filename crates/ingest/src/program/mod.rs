@@ -1,0 +1,7 @@
+//! The program: what is typed, what is printed.
+
+pub(crate) mod cli;
+pub(crate) mod console;
+pub(crate) mod expected;
+pub(crate) mod output;
+pub(crate) mod signals;

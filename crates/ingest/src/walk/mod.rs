@@ -1,0 +1,31 @@
+//! 2 · Stream → pages → units: which requests a stream needs, one after the other.
+//!
+//! ```text
+//!   stream ──▶ slices.rs    partitions × windows, each with its state      (I5, I6)
+//!                 │
+//!                 ▼
+//!              slice.rs ──▶ render.rs   placeholders → request             (I1)
+//!                 │    ◀──  page.rs     body → lines: repeated records, cursors, added fields
+//!                 ├──▶ pager.rs         page → next request, or the end    (I4)
+//!                 ├──▶ job.rs           create · poll, before the pages    (I11)
+//!                 ▼
+//!              Unit    records that count together, with the state after them ──▶ land/
+//! ```
+//!
+//! A unit is what may be committed on its own: a page of an ascending feed, else a window, else all of a
+//! slice.
+
+mod job;
+mod known;
+mod page;
+mod pager;
+mod render;
+mod slice;
+mod slices;
+mod spool;
+mod state;
+
+pub(crate) use render::{RenderError, Rendering, Run, Scope};
+pub(crate) use slice::{Probe, SliceWalk, Unit, UnitSink, WalkError};
+pub(crate) use slices::{ParentRecord, Partition, partitions_of};
+pub(crate) use state::PartitionState;

@@ -1,0 +1,505 @@
+//! One partition of a stream: its windows, and their pages, as units that may be committed.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::job::{JobError, run_job};
+use super::known::Known;
+use super::page::{Page, PageReader, PageRules};
+use super::pager::{Pager, PagerError};
+use super::slices::{ParentRecord, Partition};
+use super::spool::Spool;
+use super::state::PartitionState;
+use super::{RenderError, Rendering, Scope};
+use crate::cursor::Cursor;
+use crate::http::{Delivery, Request, SendError, Sender, Totals};
+use crate::page::{JsonPath, find};
+use crate::secrets::Redactor;
+use crate::source::document::Order;
+use crate::source::plan::{Incremental, Parent, Stream};
+
+/// Records that count together, and the state after them.
+pub(crate) struct Unit {
+    /// The partition's name in states.
+    pub(crate) partition: String,
+    pub(crate) lines: Spool,
+    pub(crate) num_records: u64,
+    /// The lowest and the highest cursor, as texts of the stream's format.
+    pub(crate) cursors: Option<(Cursor, Cursor)>,
+    /// The state after these records; `None` where the stream keeps none.
+    pub(crate) state: Option<PartitionState>,
+    pub(crate) counts: UnitCounts,
+    /// What children of the stream need of its records.
+    pub(crate) parents: Vec<(usize, ParentRecord)>,
+}
+
+/// What was met on the way to a unit.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct UnitCounts {
+    pub(crate) num_pages: u64,
+    pub(crate) num_repeated: u64,
+    pub(crate) num_older: u64,
+    pub(crate) num_redacted: u64,
+}
+
+/// Who takes units: what is taken counts with the next commit.
+#[async_trait]
+pub(crate) trait UnitSink: Send + Sync {
+    /// Takes a unit; waits while too many are under way.
+    async fn take(&self, unit: Unit) -> Result<(), WalkError>;
+}
+
+/// Why a slice could not be walked to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WalkError {
+    /// No request could be made.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// A request came to nothing.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// Pages do not end as they should.
+    #[error("{url}: {source}")]
+    Pager { url: String, source: PagerError },
+    /// A job gave no result.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// The answer lacks the records.
+    #[error(
+        "{url}: the answer (status {status}) has nothing at `records: {path}`; `records_optional: true` takes \
+             that as a page without records"
+    )]
+    NoRecords { url: String, status: u16, path: String },
+    /// A feed that is said to ascend does not.
+    #[error(
+        "{url}: the stream says `order: asc`, but this page has a record older ({older}) than one of the pages \
+             before ({newer}): say `order: none`"
+    )]
+    NotAscending { url: String, older: String, newer: String },
+    /// A page could not be kept on this machine.
+    #[error("cannot keep records in the temporary folder")]
+    Spool(#[source] std::io::Error),
+    /// Whoever takes the records has failed, and says so itself.
+    #[error("landing has failed")]
+    Landing,
+}
+
+/// What a first page was like.
+#[derive(Debug, Default)]
+pub(crate) struct Probe {
+    pub(crate) url: String,
+    pub(crate) num_records: u64,
+    pub(crate) has_more: bool,
+    /// A field of the key that the last record lacks.
+    pub(crate) missing_key: Option<String>,
+    pub(crate) lacks_cursor: bool,
+    pub(crate) parents: Vec<ParentRecord>,
+}
+
+/// Walks one partition.
+pub(crate) struct SliceWalk<'a> {
+    pub(crate) sender: &'a Sender,
+    pub(crate) rendering: Rendering<'a>,
+    pub(crate) stream: &'a Stream,
+    pub(crate) partition: &'a Partition,
+    pub(crate) redactor: &'a Redactor,
+    pub(crate) totals: &'a Totals,
+    pub(crate) children: &'a [(usize, Parent)],
+    pub(crate) max_body_bytes: u64,
+}
+
+/// One stretch of a slice: the requests between a begin and an end.
+struct Stretch<'a> {
+    scope: Scope,
+    not_before: Option<Cursor>,
+    /// How the state moves; none for streams without one.
+    progress: Option<Progress<'a>>,
+}
+
+/// What a stretch has given that no unit has taken yet.
+struct Gathered {
+    lines: Spool,
+    num_records: u64,
+    cursors: Option<(Cursor, Cursor)>,
+    counts: UnitCounts,
+    parents: Vec<(usize, ParentRecord)>,
+}
+
+impl Gathered {
+    fn new() -> Self {
+        Self {
+            lines: Spool::new(),
+            num_records: 0,
+            cursors: None,
+            counts: UnitCounts::default(),
+            parents: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, page: Page) -> Result<(), WalkError> {
+        self.num_records += page.num_kept;
+        self.counts.num_pages += 1;
+        self.counts.num_repeated += page.num_repeated;
+        self.counts.num_older += page.num_older;
+        self.counts.num_redacted += page.num_redacted;
+        self.cursors = wider(self.cursors.take(), page.cursors);
+        self.parents.extend(page.parents);
+        self.lines.take(page.lines).map_err(WalkError::Spool)
+    }
+}
+
+fn wider(
+    one: Option<(Cursor, Cursor)>,
+    other: Option<(Cursor, Cursor)>,
+) -> Option<(Cursor, Cursor)> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
+        (one, other) => one.or(other),
+    }
+}
+
+impl SliceWalk<'_> {
+    /// Walks the partition from where `state` says, and gives its units to `sink`.
+    pub(crate) async fn walk(
+        &self,
+        state: &PartitionState,
+        sink: &dyn UnitSink,
+    ) -> Result<(), WalkError> {
+        let mut known = Known::new(state.seen());
+        for stretch in self.stretches(state) {
+            self.pages(stretch, &mut known, sink).await?;
+        }
+        Ok(())
+    }
+
+    /// What is to be asked for, one after the other: windows, or all that there is since the last run.
+    fn stretches(&self, state: &PartitionState) -> Vec<Stretch<'_>> {
+        let Some(incremental) = &self.stream.incremental else {
+            return vec![Stretch { scope: Scope::default(), not_before: None, progress: None }];
+        };
+        let reached = state.cursor.as_deref().and_then(|text| incremental.format.parse(text).ok());
+        let begin = match &reached {
+            Some(cursor) => Some(incremental.as_read_again(cursor)),
+            None => incremental.initial.clone(),
+        };
+        let text = |time| incremental.format.text(&Cursor::Time(time));
+        if let (Some(window), Some(Cursor::Time(begin))) = (incremental.window, &begin) {
+            let end = self.latest(incremental);
+            let mut start = *begin;
+            let mut windows = Vec::new();
+            while start < end {
+                let stop = start.checked_add(window).unwrap_or(end).min(end);
+                windows.push(Stretch {
+                    scope: Scope {
+                        cursor_start: Some(text(start)),
+                        window: Some((text(start), text(stop))),
+                        job_id: None,
+                    },
+                    not_before: None,
+                    progress: Some(Progress {
+                        incremental,
+                        reached: reached.clone(),
+                        latest: None,
+                        window_end: Some(Cursor::Time(stop)),
+                        is_last: stop == end,
+                    }),
+                });
+                start = stop;
+            }
+            return windows;
+        }
+        let latest = incremental.format.is_time().then(|| self.latest(incremental));
+        let cursor_start = begin.as_ref().map(|begin| incremental.format.text(begin));
+        vec![Stretch {
+            scope: Scope { cursor_start, ..Scope::default() },
+            not_before: begin.filter(|_| !incremental.is_bounded_by_server),
+            progress: Some(Progress {
+                incremental,
+                reached,
+                latest: latest.map(Cursor::Time),
+                window_end: None,
+                is_last: true,
+            }),
+        }]
+    }
+
+    /// The moment up to which the API is taken to show everything.
+    fn latest(&self, incremental: &Incremental) -> Timestamp {
+        let lag = incremental.lag.unwrap_or_default();
+        let latest = self.rendering.run.started.checked_sub(lag).unwrap_or(Timestamp::MIN);
+        // In whole units of the format, or the next window would begin before this one ended.
+        let text = incremental.format.text(&Cursor::Time(latest));
+        match incremental.format.parse(&text) {
+            Ok(Cursor::Time(rounded)) => rounded,
+            _ => latest,
+        }
+    }
+
+    /// The first request of a stretch, after the job that makes its result. `None` when a rule says that there
+    /// is nothing.
+    async fn begin(&self, scope: &mut Scope) -> Result<Option<Request>, WalkError> {
+        let Some(job) = &self.stream.job else {
+            return Ok(Some(self.rendering.request(&self.stream.request, scope).await?));
+        };
+        let rules = &self.stream.rules;
+        let done = run_job(job, self.sender, &self.rendering, scope, rules, self.totals).await?;
+        let Some(done) = done else { return Ok(None) };
+        scope.job_id = Some(done.id);
+        let mut first = self.rendering.request(&self.stream.request, scope).await?;
+        if let Some(result) = done.result {
+            if !self.sender.guard().is_home(&result) {
+                first.headers.clear();
+                first.body = None;
+            }
+            first.url = result;
+        }
+        Ok(Some(first))
+    }
+
+    async fn pages(
+        &self,
+        stretch: Stretch<'_>,
+        known: &mut Known,
+        sink: &dyn UnitSink,
+    ) -> Result<(), WalkError> {
+        let Stretch { mut scope, not_before, mut progress } = stretch;
+        let Some(first) = self.begin(&mut scope).await? else { return Ok(()) };
+        let may_end_early = not_before.is_some();
+        let rules = self.page_rules(&scope, not_before);
+        let mut pager = Pager::new(&self.stream.paginate, first);
+        let mut request = pager.first().map_err(|source| self.pager_error(source))?;
+        let mut gathered = Gathered::new();
+        let is_page_by_page = progress.as_ref().is_none_or(Progress::is_page_by_page);
+        loop {
+            let mut reader = PageReader::new(&rules, known);
+            let delivered = self
+                .sender
+                .deliver(
+                    &request,
+                    self.stream.request.is_retryable,
+                    &self.stream.rules,
+                    &mut reader,
+                    self.totals,
+                )
+                .await?;
+            let mut page = reader.into_page();
+            let next = match &delivered {
+                Delivery::Skipped => break,
+                Delivery::Ignored => {
+                    page = Page::empty();
+                    None
+                }
+                Delivery::Answer(head) => {
+                    self.check_records(&page, head.status.as_u16(), &request)?;
+                    pager
+                        .next(&page, head, self.sender.guard())
+                        .map_err(|source| self.pager_error(source))?
+                }
+            };
+            if let Some(progress) = &mut progress {
+                progress.meet(&page, &request)?;
+            }
+            known.remember(std::mem::take(&mut page.met), progress.is_some());
+            let is_empty_page = page.num_records == 0;
+            let is_beyond = may_end_early && self.is_beyond(&page);
+            gathered.add(page)?;
+            let Some(following) = next.filter(|_| !is_beyond) else { break };
+            if is_page_by_page && !is_empty_page {
+                let state = progress.as_ref().map(|progress| progress.state(known, false));
+                self.give(&mut gathered, state, sink).await?;
+            }
+            request = following;
+        }
+        let state = progress.as_ref().map(|progress| progress.state(known, progress.is_last));
+        self.give(&mut gathered, state, sink).await
+    }
+
+    async fn give(
+        &self,
+        gathered: &mut Gathered,
+        state: Option<PartitionState>,
+        sink: &dyn UnitSink,
+    ) -> Result<(), WalkError> {
+        let unit = std::mem::replace(gathered, Gathered::new());
+        sink.take(Unit {
+            partition: self.partition.key(),
+            lines: unit.lines,
+            num_records: unit.num_records,
+            cursors: unit.cursors,
+            state,
+            counts: unit.counts,
+            parents: unit.parents,
+        })
+        .await
+    }
+
+    fn page_rules(&self, scope: &Scope, not_before: Option<Cursor>) -> PageRules<'_> {
+        let mut added = Vec::new();
+        for (name, template) in &self.stream.add {
+            let value = self.rendering.plain_text(template, scope);
+            let value = value.map_or(serde_json::Value::Null, serde_json::Value::String);
+            let name = serde_json::Value::from(name.as_str());
+            added.extend_from_slice(format!("{name}:{value},").as_bytes());
+        }
+        PageRules {
+            stream: self.stream,
+            watched: watched(self.stream),
+            redactor: self.redactor,
+            max_body_bytes: self.max_body_bytes,
+            children: self.children,
+            not_before,
+            added,
+        }
+    }
+
+    fn check_records(&self, page: &Page, status: u16, request: &Request) -> Result<(), WalkError> {
+        // A 204 has no body.
+        if page.records_found || self.stream.records_optional || status == 204 {
+            return Ok(());
+        }
+        Err(WalkError::NoRecords {
+            url: plain(request),
+            status,
+            path: self.stream.records.to_string(),
+        })
+    }
+
+    /// Whether a feed that descends has come to what is read already.
+    fn is_beyond(&self, page: &Page) -> bool {
+        let is_descending =
+            self.stream.incremental.as_ref().is_some_and(|one| one.order == Order::Desc);
+        is_descending && page.num_older > 0
+    }
+
+    /// The first request of a walk from `state`; nothing is sent.
+    pub(crate) async fn first_request(&self, state: &PartitionState) -> Result<Request, WalkError> {
+        let scope = self.stretches(state).into_iter().next().map(|stretch| stretch.scope);
+        let scope = scope.unwrap_or_default();
+        if let Some(job) = &self.stream.job {
+            return Ok(self.rendering.request(&job.create, &scope).await?);
+        }
+        let request = self.rendering.request(&self.stream.request, &scope).await?;
+        let mut pager = Pager::new(&self.stream.paginate, request);
+        pager.first().map_err(|source| self.pager_error(source))
+    }
+
+    /// Reads the first page, and lands nothing.
+    pub(crate) async fn probe(&self, state: &PartitionState) -> Result<Probe, WalkError> {
+        let Some(stretch) = self.stretches(state).into_iter().next() else {
+            return Ok(Probe::default());
+        };
+        let mut scope = stretch.scope;
+        let Some(first) = self.begin(&mut scope).await? else { return Ok(Probe::default()) };
+        let rules = self.page_rules(&scope, stretch.not_before);
+        let known = Known::default();
+        let mut pager = Pager::new(&self.stream.paginate, first);
+        let request = pager.first().map_err(|source| self.pager_error(source))?;
+        let mut reader = PageReader::new(&rules, &known);
+        let delivered = self
+            .sender
+            .deliver(
+                &request,
+                self.stream.request.is_retryable,
+                &self.stream.rules,
+                &mut reader,
+                self.totals,
+            )
+            .await?;
+        let page = reader.into_page();
+        let mut probe = Probe { url: plain(&request), ..Probe::default() };
+        let Delivery::Answer(head) = delivered else { return Ok(probe) };
+        self.check_records(&page, head.status.as_u16(), &request)?;
+        if let Some(record) = &page.last_record {
+            let lacks = |path: &&JsonPath| find(record, path).is_none();
+            probe.missing_key = self.stream.primary_key.iter().find(lacks).map(ToString::to_string);
+            let cursor = self.stream.incremental.as_ref().map(|incremental| &incremental.cursor);
+            probe.lacks_cursor = cursor.as_ref().is_some_and(lacks);
+        }
+        probe.num_records = page.num_records;
+        let next = pager.next(&page, &head, self.sender.guard());
+        probe.has_more = next.map_err(|source| self.pager_error(source))?.is_some();
+        probe.parents = page.parents.into_iter().map(|(_, record)| record).collect();
+        Ok(probe)
+    }
+
+    fn pager_error(&self, source: PagerError) -> WalkError {
+        WalkError::Pager { url: self.stream.name.stream().to_owned(), source }
+    }
+}
+
+fn plain(request: &Request) -> String {
+    crate::http::without_query(&request.url)
+}
+
+/// The paths of bodies that a stream's pagination and rules ask for.
+fn watched(stream: &Stream) -> Vec<JsonPath> {
+    let mut paths = Pager::watched(&stream.paginate);
+    for (path, _) in stream.rules.iter().flat_map(|rule| &rule.body) {
+        if !paths.contains(path) {
+            paths.push(path.clone());
+        }
+    }
+    paths
+}
+
+/// How far a walk has come, as it will stand in the state.
+struct Progress<'a> {
+    incremental: &'a Incremental,
+    /// The state before, and then the highest cursor met.
+    reached: Option<Cursor>,
+    /// Later than this no state may be: cursors of the future would hide what comes until then.
+    latest: Option<Cursor>,
+    /// The end of the window, when it is one.
+    window_end: Option<Cursor>,
+    /// Whether nothing of the partition comes after this stretch.
+    is_last: bool,
+}
+
+impl Progress<'_> {
+    fn is_page_by_page(&self) -> bool {
+        self.incremental.order == Order::Asc && self.window_end.is_none()
+    }
+
+    fn meet(&mut self, page: &Page, request: &Request) -> Result<(), WalkError> {
+        let Some((lowest, highest)) = &page.cursors else { return Ok(()) };
+        if self.is_page_by_page()
+            && let Some(newest) = &self.reached
+            // A run that went on from here would not read that record.
+            && *lowest < self.incremental.as_read_again(newest)
+        {
+            return Err(WalkError::NotAscending {
+                url: plain(request),
+                older: self.incremental.format.text(lowest),
+                newer: self.incremental.format.text(newest),
+            });
+        }
+        if self.reached.as_ref().is_none_or(|reached| reached < highest) {
+            self.reached = Some(highest.clone());
+        }
+        Ok(())
+    }
+
+    fn state(&self, known: &mut Known, is_walk_over: bool) -> PartitionState {
+        let reached = match (&self.window_end, &self.reached, &self.latest) {
+            (Some(end), _, _) => Some(end.clone()),
+            (None, Some(reached), Some(latest)) => Some(reached.clone().min(latest.clone())),
+            (None, reached, _) => reached.clone(),
+        };
+        let threshold = reached.as_ref().map(|reached| self.incremental.as_read_again(reached));
+        if let Some(threshold) = &threshold {
+            known.prune(threshold);
+        }
+        PartitionState {
+            cursor: reached.map(|reached| self.incremental.format.text(&reached)),
+            seen: known.for_next_run(threshold.as_ref(), is_walk_over),
+        }
+    }
+}
+
+impl Incremental {
+    /// Where a run begins to read when the last one came to `cursor`, as requests will say it.
+    fn as_read_again(&self, cursor: &Cursor) -> Cursor {
+        let begin = cursor.back(self.lookback);
+        self.format.parse(&self.format.text(&begin)).unwrap_or(begin)
+    }
+}
