@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::auth::{Context, authenticator};
+use crate::auth::{AuthSettings, Context, authenticator};
 use crate::error::Error;
 use crate::http::{
     Calls, Clock, Guard, Limiter, Live, Recorder, Replay, Sender, SystemClock, Totals, Transport,
@@ -107,6 +107,7 @@ impl Reach {
             clock.clone(),
             connection.retry.clone(),
             connection.attempt_timeout,
+            matches!(connection.auth, AuthSettings::AwsSigv4(_)),
         ));
         let vault = Arc::new(vault);
         let calls: Arc<dyn Calls> = sender.clone();

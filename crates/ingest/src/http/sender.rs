@@ -172,6 +172,8 @@ pub(crate) struct Sender {
     attempt_timeout: Duration,
     /// Set once: authenticators send requests themselves.
     auth: OnceLock<Arc<dyn Authenticator>>,
+    /// Whether 403 may mean that credentials are stale, as AWS says it.
+    renews_when_forbidden: bool,
     call_totals: Totals,
 }
 
@@ -210,6 +212,7 @@ impl Sender {
         clock: Arc<dyn Clock>,
         retry: Retry,
         attempt_timeout: Duration,
+        renews_when_forbidden: bool,
     ) -> Self {
         Self {
             transport,
@@ -219,6 +222,7 @@ impl Sender {
             retry,
             attempt_timeout,
             auth: OnceLock::new(),
+            renews_when_forbidden,
             call_totals: Totals::default(),
         }
     }
@@ -234,11 +238,6 @@ impl Sender {
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
-    }
-
-    /// What was sent for tokens and logins.
-    pub(crate) fn call_totals(&self) -> &Totals {
-        &self.call_totals
     }
 
     /// Sends a request until there is an answer that can be worked with.
@@ -448,7 +447,11 @@ impl Sender {
             }
             Verdict::Fail { message: None } => {
                 let excerpt_text = excerpt_of(&text);
-                Err(SendError::Refused { method, url, status, excerpt_text }.into())
+                let refused = SendError::Refused { method, url, status, excerpt_text };
+                if status == StatusCode::FORBIDDEN && self.renews_when_forbidden {
+                    return Err(Failure::Unauthorized(generation, refused));
+                }
+                Err(refused.into())
             }
         }
     }

@@ -22,15 +22,21 @@ pub(crate) fn settings(auth: &doc::Auth, base_url: &Url, params: &Params) -> Che
         doc::Auth::ApiKey { place, name, value } => AuthSettings::ApiKey(ApiKeySettings {
             place: place_of(*place),
             name: name.clone(),
-            value: text(value, "value")?,
+            value: credential(value, "value", params)?,
         }),
         doc::Auth::Bearer { token } => {
-            AuthSettings::Bearer(BearerSettings { token: text(token, "token")? })
+            AuthSettings::Bearer(BearerSettings { token: credential(token, "token", params)? })
         }
-        doc::Auth::Basic { username, password } => AuthSettings::Basic(BasicSettings {
-            username: text(username, "username")?,
-            password: text(password, "password")?,
-        }),
+        doc::Auth::Basic { username, password } => {
+            let username = text(username, "username")?;
+            let has_reference = username.references().next().is_some();
+            // Many APIs take their key as the user, and no password.
+            let password = match password.as_str() {
+                "" if has_reference => Text::default(),
+                password => credential(password, "password", params)?,
+            };
+            AuthSettings::Basic(BasicSettings { username, password })
+        }
         doc::Auth::Oauth2ClientCredentials {
             token_url,
             client_id,
@@ -41,7 +47,7 @@ pub(crate) fn settings(auth: &doc::Auth, base_url: &Url, params: &Params) -> Che
         } => AuthSettings::Oauth2ClientCredentials(ClientCredentialsSettings {
             token_url: url(token_url, base_url, params).within("token_url")?.to_string(),
             client_id: text(client_id, "client_id")?,
-            client_secret: text(client_secret, "client_secret")?,
+            client_secret: credential(client_secret, "client_secret", params)?,
             scopes: scopes.clone(),
             audience: None,
             params: texts(more, params).within("params")?,
@@ -61,9 +67,9 @@ pub(crate) fn settings(auth: &doc::Auth, base_url: &Url, params: &Params) -> Che
             client_id: text(client_id, "client_id")?,
             client_secret: client_secret
                 .as_deref()
-                .map(|secret| text(secret, "client_secret"))
+                .map(|secret| credential(secret, "client_secret", params))
                 .transpose()?,
-            refresh_token: text(refresh_token, "refresh_token")?,
+            refresh_token: credential(refresh_token, "refresh_token", params)?,
             scopes: scopes.clone(),
             params: texts(more, params).within("params")?,
             credentials_in: credentials_in(*client_auth),
@@ -147,6 +153,20 @@ fn text(value: &str, params: &Params) -> Checked<Text> {
         }
     }
     value.parse().map_err(|error: crate::auth::TextError| fault(error))
+}
+
+/// A text that must name a secret: what is written here in the open would be in every copy of the file, and
+/// nothing would know to blank it (I2).
+fn credential(value: &str, name: &str, params: &Params) -> Checked<Text> {
+    let text = text(value, params).within(name)?;
+    if text.references().next().is_some() {
+        return Ok(text);
+    }
+    Err(fault(
+        "a credential does not stand in a file: name where it is kept, such as `${secret:env:NAME}`, \
+         `${secret:file:PATH}`, `${secret:aws-sm://NAME#KEY}` or `${secret:ssm://NAME}`",
+    ))
+    .within(name)
 }
 
 fn texts(values: &Ordered<String>, params: &Params) -> Checked<BTreeMap<String, Text>> {
