@@ -22,3 +22,4 @@ mod round_trip;
 mod support;
 mod tables;
 mod values;
+mod way;

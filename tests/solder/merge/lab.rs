@@ -310,7 +310,7 @@ fn place(table: &Table, row: &Row) -> Vec<String> {
 }
 
 /// The rows of a batch, sorted.
-fn rows(batch: &RecordBatch) -> Vec<Row> {
+pub fn rows(batch: &RecordBatch) -> Vec<Row> {
     let schema = batch.schema();
     let mut rows: Vec<Row> = (0..batch.num_rows())
         .map(|row| {
