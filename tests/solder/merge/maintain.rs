@@ -1,6 +1,8 @@
 //! The tables of a lake kept in order (M12): an earlier state again, small files folded, checks that find
 //! what is wrong.
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use solder_lake::Lake;
 use solder_lake::maintain::{RestoreTo, check, optimize, restore, vacuum};
 use solder_lake::merge::Rule;
@@ -61,6 +63,37 @@ fn m12_optimize_changes_no_row() {
     assert_eq!(sorted(), rows);
     assert!(findings(&lake).is_empty());
     assert!(wait(vacuum(&lake, &[], 24, true)).iter().all(|report| report.files.is_empty()));
+}
+
+/// M12: rows are put along a curve over columns, and none changes.
+#[test]
+fn m12_zorder_changes_no_row() {
+    let lab = LakeLab::new();
+    for number in 0..3 {
+        let line = |id: u32| format!("{{\"id\":{id},\"v\":{},\"t\":[{number}]}}\n", id % 5);
+        let lines: String = (number * 8..number * 8 + 8).map(line).collect();
+        lab.take(&lines, Rule::default());
+    }
+    let lake = Lake::open(lab.folder("").to_str().unwrap()).unwrap();
+    let sorted = || {
+        let mut rows: Vec<String> =
+            lab.rows("orders").iter().map(|row| format!("{row:?}")).collect();
+        rows.sort();
+        rows
+    };
+    let rows = sorted();
+    let columns = ["v".to_owned(), "id".to_owned()];
+    let reports = wait(optimize(&lake, &["orders".to_owned()], &columns, 2));
+    assert_eq!((reports[0].files_before, reports[0].files_after), (3, 1), "{reports:?}");
+    assert_eq!(sorted(), rows);
+    // By `id` alone, which they came in, is another order.
+    let ids = lab.read("orders")["id"].as_primitive::<Int64Type>().values().to_vec();
+    assert!(!ids.is_sorted(), "{ids:?}");
+    assert!(findings(&lake).is_empty());
+    // A later merge finds its rows there.
+    lab.take("{\"id\":3,\"v\":9,\"t\":[]}\n", Rule::default());
+    assert_eq!(lab.rows("orders").len(), 24);
+    assert!(findings(&lake).is_empty());
 }
 
 /// M12: a child table whose rows went away by themselves is found by length and, the root being gone, by

@@ -334,7 +334,6 @@ impl Sender {
         for _ in 0..=MAX_REDIRECTS {
             // The permit is held until the body has been read: it is what is under way.
             let _permit = self.limiter.enter().await;
-            totals.num_requests.fetch_add(1, Ordering::Relaxed);
             let mut sent = request.clone();
             let mut generation = Generation::default();
             sent.headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("gzip"));
@@ -343,6 +342,7 @@ impl Sender {
             {
                 generation = auth.apply(&mut sent).await.map_err(SendError::Auth)?;
             }
+            totals.num_requests.fetch_add(1, Ordering::Relaxed);
             let mut response = self.transport.send(&sent).await.map_err(transport_failure)?;
             let head = AnswerHead {
                 url: request.url.clone(),

@@ -40,6 +40,9 @@ pub(crate) fn summary(report: &Report, place: &str) -> String {
     let seconds = report.duration_ms as f64 / 1000.0;
     let _ = writeln!(text, "\nrun {} into {place} in {seconds:.1} s", report.run_id);
     for stream in &report.streams {
+        if let Some(error) = &stream.error {
+            let _ = writeln!(text, "failed: {error}");
+        }
         let mut remarks = Vec::new();
         for (number, words) in [
             (stream.num_repeated, "had been landed before and were left out"),
