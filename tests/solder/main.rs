@@ -19,6 +19,7 @@ mod merge;
 mod names;
 mod nest;
 mod round_trip;
+mod sources;
 mod support;
 mod tables;
 mod values;
