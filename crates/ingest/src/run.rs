@@ -182,6 +182,7 @@ impl Landings<'_> {
         let stream = &self.work.source.streams[position];
         let log = StreamLog::new(&self.settings.place, &stream.name);
         let mut head = log.begin(&self.work.run.id).await?;
+        crate::pause::pause_at("after the begin");
         report.sequence = head.sequence;
         if head.is_run_committed {
             report.outcome = StreamOutcome::AlreadyCommitted;

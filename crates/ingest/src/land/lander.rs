@@ -235,6 +235,7 @@ impl Lander {
             self.landed.num_files += 1;
             self.landed.num_bytes += file.size_bytes;
             self.files.push(file);
+            crate::pause::pause_at("after a part");
         }
         Ok(())
     }

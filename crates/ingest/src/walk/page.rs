@@ -44,8 +44,10 @@ pub(crate) struct Page {
     pub(crate) num_repeated: u64,
     pub(crate) num_older: u64,
     pub(crate) num_redacted: u64,
-    /// The lowest and the highest cursor.
+    /// The lowest and the highest cursor that were met.
     pub(crate) cursors: Option<(Cursor, Cursor)>,
+    /// And those of the lines that are kept.
+    pub(crate) kept_cursors: Option<(Cursor, Cursor)>,
     /// The records met, with their cursors; only of streams with a key.
     pub(crate) met: Vec<(Fingerprint, Option<Cursor>)>,
     pub(crate) last_record: Option<Vec<u8>>,
@@ -66,6 +68,7 @@ impl Page {
             num_older: 0,
             num_redacted: 0,
             cursors: None,
+            kept_cursors: None,
             met: Vec::new(),
             last_record: None,
             parents: Vec::new(),
@@ -79,6 +82,17 @@ impl Page {
     pub(crate) fn value(&self, path: &JsonPath) -> Option<&[u8]> {
         let watched = self.watched.iter().find(|(other, _)| other == path);
         watched.and_then(|(_, value)| value.as_deref())
+    }
+}
+
+/// Makes a range hold a cursor.
+fn widen(range: &mut Option<(Cursor, Cursor)>, cursor: &Cursor) {
+    let (low, high) = range.get_or_insert_with(|| (cursor.clone(), cursor.clone()));
+    if cursor < low {
+        *low = cursor.clone();
+    }
+    if cursor > high {
+        *high = cursor.clone();
     }
 }
 
@@ -125,22 +139,19 @@ impl<'a> PageReader<'a> {
                 self.page.num_older += 1;
                 return Ok(());
             }
-            let cursors = self.page.cursors.get_or_insert_with(|| (cursor.clone(), cursor.clone()));
-            if *cursor < cursors.0 {
-                cursors.0 = cursor.clone();
-            }
-            if *cursor > cursors.1 {
-                cursors.1 = cursor.clone();
-            }
+            widen(&mut self.page.cursors, cursor);
         }
         if !stream.primary_key.is_empty() {
             // Without a key, two equal records may be two.
             let is_known = self.known.contains(fingerprint);
-            self.page.met.push((fingerprint, cursor));
+            self.page.met.push((fingerprint, cursor.clone()));
             if is_known {
                 self.page.num_repeated += 1;
                 return Ok(());
             }
+        }
+        if let Some(cursor) = &cursor {
+            widen(&mut self.page.kept_cursors, cursor);
         }
         for (child, parent) in self.rules.children {
             self.page.parents.push((*child, parent_record(parent, record)));

@@ -24,7 +24,7 @@ pub(crate) struct Unit {
     pub(crate) partition: String,
     pub(crate) lines: Spool,
     pub(crate) num_records: u64,
-    /// The lowest and the highest cursor, as texts of the stream's format.
+    /// The lowest and the highest cursor of the lines.
     pub(crate) cursors: Option<(Cursor, Cursor)>,
     /// The state after these records; `None` where the stream keeps none.
     pub(crate) state: Option<PartitionState>,
@@ -142,7 +142,7 @@ impl Gathered {
         self.counts.num_repeated += page.num_repeated;
         self.counts.num_older += page.num_older;
         self.counts.num_redacted += page.num_redacted;
-        self.cursors = wider(self.cursors.take(), page.cursors);
+        self.cursors = wider(self.cursors.take(), page.kept_cursors);
         self.parents.extend(page.parents);
         self.lines.take(page.lines).map_err(WalkError::Spool)
     }
