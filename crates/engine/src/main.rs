@@ -42,10 +42,12 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { 0 });
         }
     };
-    if let Command::Relationalize(args) = &cli.command
-        && args.memory() >= MUCH_MEMORY
-    {
-        allocator::keep_freed_memory();
+    match &cli.command {
+        Command::Relationalize(args) if args.memory() >= MUCH_MEMORY => {
+            allocator::keep_freed_memory();
+        }
+        Command::Relationalize(_) => {}
+        _ => allocator::use_small_pages(),
     }
     let console = Arc::new(Console::new(cli.log));
     match run(cli.command, &console) {
