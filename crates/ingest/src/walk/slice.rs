@@ -116,6 +116,15 @@ struct Stretch<'a> {
     progress: Option<Progress<'a>>,
 }
 
+/// How a stretch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// All of it was read.
+    Complete,
+    /// A rule said that the partition has nothing, and so has no further stretch.
+    Skipped,
+}
+
 /// What a stretch has given that no unit has taken yet.
 struct Gathered {
     lines: Spool,
@@ -167,7 +176,9 @@ impl SliceWalk<'_> {
     ) -> Result<(), WalkError> {
         let mut known = Known::new(state.seen());
         for stretch in self.stretches(state) {
-            self.pages(stretch, &mut known, sink).await?;
+            if self.pages(stretch, &mut known, sink).await? == End::Skipped {
+                break;
+            }
         }
         Ok(())
     }
@@ -261,13 +272,14 @@ impl SliceWalk<'_> {
         stretch: Stretch<'_>,
         known: &mut Known,
         sink: &dyn UnitSink,
-    ) -> Result<(), WalkError> {
+    ) -> Result<End, WalkError> {
         let Stretch { mut scope, not_before, mut progress } = stretch;
-        let Some(first) = self.begin(&mut scope).await? else { return Ok(()) };
+        let Some(first) = self.begin(&mut scope).await? else { return Ok(End::Skipped) };
         let may_end_early = not_before.is_some();
         let rules = self.page_rules(&scope, not_before);
+        let first_url = plain(&first);
         let mut pager = Pager::new(&self.stream.paginate, first);
-        let mut request = pager.first().map_err(|source| self.pager_error(source))?;
+        let mut request = pager.first().map_err(pager_error(&first_url))?;
         let mut gathered = Gathered::new();
         let is_page_by_page = progress.as_ref().is_none_or(Progress::is_page_by_page);
         loop {
@@ -284,7 +296,11 @@ impl SliceWalk<'_> {
                 .await?;
             let mut page = reader.into_page();
             let next = match &delivered {
-                Delivery::Skipped => break,
+                Delivery::Skipped => {
+                    // Nothing was read from here on: a run that finds it again begins here.
+                    self.give(&mut gathered, None, sink).await?;
+                    return Ok(End::Skipped);
+                }
                 Delivery::Ignored => {
                     page = Page::empty();
                     None
@@ -293,13 +309,16 @@ impl SliceWalk<'_> {
                     self.check_records(&page, head.status.as_u16(), &request)?;
                     pager
                         .next(&page, head, self.sender.guard())
-                        .map_err(|source| self.pager_error(source))?
+                        .map_err(pager_error(&plain(&request)))?
                 }
             };
             if let Some(progress) = &mut progress {
                 progress.meet(&page, &request)?;
             }
             known.remember(std::mem::take(&mut page.met), progress.is_some());
+            if let Some(threshold) = progress.as_ref().and_then(Progress::threshold) {
+                known.prune(&threshold);
+            }
             let is_empty_page = page.num_records == 0;
             let is_beyond = may_end_early && self.is_beyond(&page);
             gathered.add(page)?;
@@ -311,7 +330,8 @@ impl SliceWalk<'_> {
             request = following;
         }
         let state = progress.as_ref().map(|progress| progress.state(known, progress.is_last));
-        self.give(&mut gathered, state, sink).await
+        self.give(&mut gathered, state, sink).await?;
+        Ok(End::Complete)
     }
 
     async fn give(
@@ -379,8 +399,9 @@ impl SliceWalk<'_> {
             return Ok(self.rendering.request(&job.create, &scope).await?);
         }
         let request = self.rendering.request(&self.stream.request, &scope).await?;
+        let url = plain(&request);
         let mut pager = Pager::new(&self.stream.paginate, request);
-        pager.first().map_err(|source| self.pager_error(source))
+        pager.first().map_err(pager_error(&url))
     }
 
     /// Reads the first page, and lands nothing.
@@ -392,8 +413,9 @@ impl SliceWalk<'_> {
         let Some(first) = self.begin(&mut scope).await? else { return Ok(Probe::default()) };
         let rules = self.page_rules(&scope, stretch.not_before);
         let known = Known::default();
+        let url = plain(&first);
         let mut pager = Pager::new(&self.stream.paginate, first);
-        let request = pager.first().map_err(|source| self.pager_error(source))?;
+        let request = pager.first().map_err(pager_error(&url))?;
         let mut reader = PageReader::new(&rules, &known);
         let delivered = self
             .sender
@@ -406,7 +428,7 @@ impl SliceWalk<'_> {
             )
             .await?;
         let page = reader.into_page();
-        let mut probe = Probe { url: plain(&request), ..Probe::default() };
+        let mut probe = Probe { url, ..Probe::default() };
         let Delivery::Answer(head) = delivered else { return Ok(probe) };
         self.check_records(&page, head.status.as_u16(), &request)?;
         if let Some(record) = &page.last_record {
@@ -417,14 +439,15 @@ impl SliceWalk<'_> {
         }
         probe.num_records = page.num_records;
         let next = pager.next(&page, &head, self.sender.guard());
-        probe.has_more = next.map_err(|source| self.pager_error(source))?.is_some();
+        probe.has_more = next.map_err(pager_error(&probe.url))?.is_some();
         probe.parents = page.parents.into_iter().map(|(_, record)| record).collect();
         Ok(probe)
     }
+}
 
-    fn pager_error(&self, source: PagerError) -> WalkError {
-        WalkError::Pager { url: self.stream.name.stream().to_owned(), source }
-    }
+fn pager_error(url: &str) -> impl FnOnce(PagerError) -> WalkError {
+    let url = url.to_owned();
+    move |source| WalkError::Pager { url, source }
 }
 
 fn plain(request: &Request) -> String {
@@ -479,19 +502,24 @@ impl Progress<'_> {
         Ok(())
     }
 
-    fn state(&self, known: &mut Known, is_walk_over: bool) -> PartitionState {
-        let reached = match (&self.window_end, &self.reached, &self.latest) {
+    /// The cursor that a state after the pages so far has.
+    fn cursor(&self) -> Option<Cursor> {
+        match (&self.window_end, &self.reached, &self.latest) {
             (Some(end), _, _) => Some(end.clone()),
             (None, Some(reached), Some(latest)) => Some(reached.clone().min(latest.clone())),
             (None, reached, _) => reached.clone(),
-        };
-        let threshold = reached.as_ref().map(|reached| self.incremental.as_read_again(reached));
-        if let Some(threshold) = &threshold {
-            known.prune(threshold);
         }
+    }
+
+    /// Where the next run begins, or later: it only grows.
+    fn threshold(&self) -> Option<Cursor> {
+        self.cursor().map(|cursor| self.incremental.as_read_again(&cursor))
+    }
+
+    fn state(&self, known: &Known, is_walk_over: bool) -> PartitionState {
         PartitionState {
-            cursor: reached.map(|reached| self.incremental.format.text(&reached)),
-            seen: known.for_next_run(threshold.as_ref(), is_walk_over),
+            cursor: self.cursor().map(|cursor| self.incremental.format.text(&cursor)),
+            seen: known.for_next_run(self.threshold().as_ref(), is_walk_over),
         }
     }
 }
