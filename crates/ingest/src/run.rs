@@ -1,6 +1,6 @@
 //! The whole way: source → requests → pages → units → parts → commits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use solder_landing::Place;
 use solder_landing::raw::StreamLog;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use crate::error::{Error, LandFailure, WalkFailure};
 use crate::http::Totals;
@@ -63,7 +64,8 @@ pub async fn run(
     let clock = reach.clock().clone();
     let begun = clock.instant();
     let run = Run { id: settings.run_id.clone(), started: clock.now() };
-    let work = Work { source, reach, selected: &settings.streams, run: run.clone(), stop };
+    let selected = &settings.streams;
+    let work = Work { source, reach, selected, run: run.clone(), stop, deadline: deadline(source) };
     let streams = Landings { work, settings, progress }.streams().await;
     let mut reports = Vec::new();
     let mut first_error = None;
@@ -103,6 +105,8 @@ pub(crate) struct Work<'a> {
     selected: &'a [usize],
     run: Run,
     stop: StopSignal,
+    /// When the run has taken too long.
+    deadline: Option<Instant>,
 }
 
 type StreamEnd = (StreamReport, Option<Error>);
@@ -115,10 +119,20 @@ impl Landings<'_> {
     async fn streams(&self) -> Vec<StreamEnd> {
         let mut ends: BTreeMap<usize, StreamEnd> = BTreeMap::new();
         let mut parents = Parents::new();
+        // Streams that have not given all of their records.
+        let mut broken = BTreeSet::new();
         let mut waiting = self.settings.streams.clone();
         while !waiting.is_empty() {
             let (ready, rest): (Vec<usize>, Vec<usize>) =
                 waiting.iter().partition(|position| !self.waits(**position, &waiting));
+            let (orphans, ready): (Vec<usize>, Vec<usize>) =
+                ready.into_iter().partition(|position| self.is_child_of(*position, &broken));
+            for position in orphans {
+                let mut report = empty_report(&self.work.source.streams[position]);
+                report.outcome = StreamOutcome::NotBegun;
+                broken.insert(position);
+                ends.insert(position, (report, None));
+            }
             let mut running: FuturesUnordered<_> = ready
                 .iter()
                 .map(|position| {
@@ -127,9 +141,11 @@ impl Landings<'_> {
                 })
                 .collect();
             while let Some((position, (end, found))) = running.next().await {
-                // A parent that failed has not given all of its records.
-                if end.1.is_none() {
-                    parents.extend(found);
+                match end.1 {
+                    None => parents.extend(found),
+                    Some(_) => {
+                        broken.insert(position);
+                    }
                 }
                 ends.insert(position, end);
             }
@@ -142,6 +158,11 @@ impl Landings<'_> {
     fn waits(&self, position: usize, waiting: &[usize]) -> bool {
         let parent = self.work.source.streams[position].parent.as_ref();
         parent.is_some_and(|parent| waiting.contains(&parent.stream))
+    }
+
+    fn is_child_of(&self, position: usize, broken: &BTreeSet<usize>) -> bool {
+        let parent = self.work.source.streams[position].parent.as_ref();
+        parent.is_some_and(|parent| broken.contains(&parent.stream))
     }
 
     async fn stream(
@@ -191,7 +212,8 @@ impl Landings<'_> {
         if self.settings.is_full {
             head.state.clear();
         }
-        let partitions = self.work.partitions(stream, parents, totals).await?;
+        let partitions = self.work.partitions(stream, parents, totals);
+        let partitions = self.work.unless_ended(partitions).await?;
         report.num_partitions = partitions.len() as u64;
         self.progress.stream_started(stream.name.stream(), partitions.len());
         let states = head.state.clone();
@@ -219,7 +241,10 @@ impl Landings<'_> {
         let (units, incoming) = mpsc::channel(UNITS_UNDER_WAY);
         let (tell_end, end) = watch::channel(End::Open);
         let landing = tokio::spawn(land(lander, incoming, end));
-        let sink = LandingSink { units, parents: Mutex::default() };
+        // A child of no records is told so, or it would ask for them itself.
+        let children = self.work.children(position).into_iter();
+        let parents = Mutex::new(children.map(|(child, _)| (child, Vec::new())).collect());
+        let sink = LandingSink { units, parents };
         let walked = self.work.walk_all(position, &partitions, &states, &sink, totals).await;
         let found = std::mem::take(&mut *lock(&sink.parents));
         let _ = tell_end.send(if walked.is_ok() { End::Complete } else { End::Broken });
@@ -246,13 +271,14 @@ impl<'a> Work<'a> {
     /// For who lands nothing.
     pub(crate) fn read_only(source: &'a Source, reach: &'a Reach, stop: StopSignal) -> Self {
         let run = Run { id: "stdout".to_owned(), started: reach.clock().now() };
-        Self { source, reach, selected: &[], run, stop }
+        Self { source, reach, selected: &[], run, stop, deadline: deadline(source) }
     }
 
     /// Reads a stream from its beginning to its end, into `sink`.
     pub(crate) async fn read(&self, position: usize, sink: &dyn UnitSink) -> Result<(), Error> {
         let totals = Totals::default();
-        let partitions = self.partitions(&self.source.streams[position], None, &totals).await?;
+        let partitions = self.partitions(&self.source.streams[position], None, &totals);
+        let partitions = self.unless_ended(partitions).await?;
         self.walk_all(position, &partitions, &BTreeMap::new(), sink, &totals).await
     }
 
@@ -283,10 +309,7 @@ impl<'a> Work<'a> {
         let all = walks
             .buffer_unordered(self.source.connection.max_concurrency)
             .try_for_each(|()| async { Ok(()) });
-        tokio::select! {
-            outcome = all => outcome,
-            error = self.ended() => Err(error),
-        }
+        self.unless_ended(all).await
     }
 
     fn slice<'s>(
@@ -352,12 +375,23 @@ impl<'a> Work<'a> {
         Ok(std::mem::take(&mut *lock(&sink.parents)))
     }
 
+    /// Does work for as long as the run may go on.
+    async fn unless_ended<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        tokio::select! {
+            outcome = work => outcome,
+            error = self.ended() => Err(error),
+        }
+    }
+
     /// Waits until the run is asked to stop, or has taken too long.
     async fn ended(&self) -> Error {
         let mut stop = self.stop.clone();
         let timeout = async {
-            match self.source.connection.run_timeout {
-                Some(timeout) => tokio::time::sleep(timeout).await,
+            match self.deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
                 None => std::future::pending().await,
             }
         };
@@ -370,6 +404,11 @@ impl<'a> Work<'a> {
             () = timeout => Error::RunTimeout,
         }
     }
+}
+
+/// When a run of a source that begins now has taken too long.
+fn deadline(source: &Source) -> Option<Instant> {
+    source.connection.run_timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }
 
 /// How a walk has ended.

@@ -1,5 +1,6 @@
 //! Document → plan: everything that a run relies on is checked here (I1).
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use http::HeaderName;
@@ -368,6 +369,12 @@ impl Context<'_> {
                 .collect::<Checked<Vec<_>>>()
                 .within(name)
                 .within("partitions")?;
+            let mut seen = HashSet::new();
+            if let Some(twice) = values.iter().find(|value| !seen.insert(value.as_str())) {
+                return Err(fault(format!("`{twice}` stands twice, and would be read twice")))
+                    .within(name)
+                    .within("partitions");
+            }
             partitions.push((name.to_owned(), values));
         }
         Ok(partitions)

@@ -238,7 +238,9 @@ impl SliceWalk<'_> {
     fn latest(&self, incremental: &Incremental) -> Timestamp {
         let lag = incremental.lag.unwrap_or_default();
         let latest = self.rendering.run.started.checked_sub(lag).unwrap_or(Timestamp::MIN);
-        // In whole units of the format, or the next window would begin before this one ended.
+        // In whole seconds, as all APIs take them, and in whole units of the format, or the next window would
+        // begin before this one ended.
+        let latest = Timestamp::from_second(latest.as_second()).unwrap_or(latest);
         let text = incremental.format.text(&Cursor::Time(latest));
         match incremental.format.parse(&text) {
             Ok(Cursor::Time(rounded)) => rounded,

@@ -16,9 +16,11 @@ pub(crate) struct Partition {
 impl Partition {
     /// What names the partition in states and messages; empty for the only one of a stream.
     pub(crate) fn key(&self) -> String {
-        let values = self.values.iter().map(|(name, value)| format!("{name}={value}"));
+        // No value may look like the next pair: two partitions never have one key.
+        let plain = |value: &str| value.replace('%', "%25").replace('&', "%26");
+        let values = self.values.iter().map(|(name, value)| format!("{name}={}", plain(value)));
         let parent = self.parent.iter().map(|(path, value)| {
-            let value = value.as_deref().unwrap_or_default();
+            let value = plain(value.as_deref().unwrap_or_default());
             format!("parent{}={value}", path.to_string().trim_start_matches('$'))
         });
         values.chain(parent).collect::<Vec<_>>().join("&")
