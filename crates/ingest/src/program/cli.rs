@@ -9,7 +9,14 @@ use solder_ingest::{Compression, Error};
 
 /// REST APIs to raw/: reads what a YAML source describes and lands the records as the API sent them
 #[derive(Debug, Parser)]
-#[command(name = "ingest", version, about, long_about = None, arg_required_else_help = true)]
+#[command(
+    name = "ingest",
+    version,
+    about,
+    long_about = None,
+    arg_required_else_help = true,
+    after_help = "docs/sources.md says how a source is written."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -90,7 +97,28 @@ pub(crate) struct Plan {
     pub(crate) to: Option<String>,
 }
 
+const RUN_EXAMPLES: &str = "\
+Examples:
+  ingest run shop.yaml --to raw/
+      all streams of a source: what is new of incremental ones, the others anew
+  ingest run shop.yaml --to s3://bucket/raw --stream orders --run-id 2024-05-01 --report json
+      one stream, once under this id, with a report for whoever comes next
+  ingest run shop.yaml --to raw/ --record recorded/
+      and keep the answers for `ingest test`
+  ingest run shop.yaml --stream orders --stdout | head -3
+      a look at three records
+
+Exit codes:
+  0   done                                      73, 74    the place or stdout cannot be written
+  64  the command line cannot be understood     75        try again: the only code for which that helps
+  65  the data are not as the source says       77        credentials refused, or not to be had
+  66  there is no source file                   78        the source is wrong
+  69  the API says no, or is not there          130, 143  stopped by SIGINT, SIGTERM
+  70  a bug of this program
+Of several streams that failed, the first in the file says the code.";
+
 #[derive(Debug, Args)]
+#[command(after_long_help = RUN_EXAMPLES)]
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) of: Of,
@@ -194,7 +222,15 @@ pub(crate) enum ReportFormat {
     Json,
 }
 
+const TEST_EXAMPLES: &str = "\
+Examples:
+  ingest test shop.yaml recorded/
+      the first time, what the source gives is written to recorded/expected.json; then it is compared
+  ingest test shop.yaml recorded/ --update
+      what it gives now is what is expected";
+
 #[derive(Debug, Args)]
+#[command(after_long_help = TEST_EXAMPLES)]
 pub(crate) struct Test {
     #[command(flatten)]
     pub(crate) of: Of,

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use crate::cursor::Cursor;
 
 /// Fingerprints of this run that are remembered: pages repeat what the last few had.
-const MAX_RECENT: usize = 1 << 18;
+pub(crate) const MAX_RECENT: usize = 1 << 18;
 /// Fingerprints that a state holds at most: 32 characters each.
 const MAX_SEEN: usize = 100_000;
 

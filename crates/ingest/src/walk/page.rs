@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use async_trait::async_trait;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::known::{Fingerprint, Known};
+use super::known::{Fingerprint, Known, MAX_RECENT};
 use super::slices::{ParentRecord, parent_record};
 use super::spool::Spool;
 use crate::cursor::Cursor;
@@ -144,7 +144,12 @@ impl<'a> PageReader<'a> {
         if !stream.primary_key.is_empty() {
             // Without a key, two equal records may be two.
             let is_known = self.known.contains(fingerprint);
-            self.page.met.push((fingerprint, cursor.clone()));
+            let met = &mut self.page.met;
+            // Without a state, only the last are asked for again: a page may have any number.
+            if stream.incremental.is_none() && met.len() >= 2 * MAX_RECENT {
+                met.drain(..MAX_RECENT);
+            }
+            met.push((fingerprint, cursor.clone()));
             if is_known {
                 self.page.num_repeated += 1;
                 return Ok(());
