@@ -177,6 +177,13 @@ pub(crate) struct Sender {
     call_totals: Totals,
 }
 
+/// What one request and its answer came to.
+enum Exchange {
+    Delivery(Delivery),
+    /// The answer is elsewhere.
+    Redirect(Request),
+}
+
 /// One way an attempt can end without an answer.
 enum Failure {
     /// Try again: after this long, or a growing wait.
@@ -258,19 +265,9 @@ impl Sender {
         let mut num_attempts = 0;
         loop {
             num_attempts += 1;
-            let attempt = self.attempt(request, rules, reader, totals);
-            let failure = match tokio::time::timeout(self.attempt_timeout, attempt).await {
-                Ok(Ok(delivery)) => return Ok(delivery),
-                Ok(Err(failure)) => failure,
-                Err(_) => {
-                    let error = TransportError::Timeout {
-                        host: request.url.host_str().unwrap_or_default().to_owned(),
-                        what: "timeouts.attempt",
-                        seconds: self.attempt_timeout.as_secs(),
-                    };
-                    let last = error.to_string();
-                    Failure::Again { wait: None, is_unsent: false, last, source: None }
-                }
+            let failure = match self.attempt(request, rules, reader, totals).await {
+                Ok(delivery) => return Ok(delivery),
+                Err(failure) => failure,
             };
             let (method, url) = (request.method.clone(), without_query(&request.url));
             let (wait, is_unsent, last, source) = match failure {
@@ -343,25 +340,51 @@ impl Sender {
                 generation = auth.apply(&mut sent).await.map_err(SendError::Auth)?;
             }
             totals.num_requests.fetch_add(1, Ordering::Relaxed);
-            let mut response = self.transport.send(&sent).await.map_err(transport_failure)?;
-            let head = AnswerHead {
-                url: request.url.clone(),
-                status: response.status,
-                headers: response.headers,
-            };
-            self.limiter.heed(&head.headers).await;
-            if let Some(target) = self.redirect(&request, &head)? {
-                request = target;
-                continue;
+            // Only now: whoever waited in line, or for a token, was not slow.
+            let exchange = self.exchange(&request, &sent, generation, rules, reader, totals);
+            match tokio::time::timeout(self.attempt_timeout, exchange).await {
+                Ok(Ok(Exchange::Delivery(delivery))) => return Ok(delivery),
+                Ok(Ok(Exchange::Redirect(target))) => request = target,
+                Ok(Err(failure)) => return Err(failure),
+                Err(_) => {
+                    return Err(transport_failure(TransportError::Timeout {
+                        host: request.url.host_str().unwrap_or_default().to_owned(),
+                        what: "timeouts.attempt",
+                        seconds: self.attempt_timeout.as_secs(),
+                    }));
+                }
             }
-            let mut body = Counted { inner: response.body.as_mut(), totals };
-            return self.judge(&request, &head, generation, &mut body, rules, reader).await;
         }
         Err(Failure::Final(SendError::Redirect {
             method: request.method.clone(),
             url: without_query(&request.url),
             reason: "too many redirects",
         }))
+    }
+
+    /// Sends `request`, as `sent` with its credentials, and takes what comes.
+    async fn exchange(
+        &self,
+        request: &Request,
+        sent: &Request,
+        generation: Generation,
+        rules: &[Rule],
+        reader: &mut dyn Reader,
+        totals: &Totals,
+    ) -> Result<Exchange, Failure> {
+        let mut response = self.transport.send(sent).await.map_err(transport_failure)?;
+        let head = AnswerHead {
+            url: request.url.clone(),
+            status: response.status,
+            headers: response.headers,
+        };
+        self.limiter.heed(&head.headers).await;
+        if let Some(target) = self.redirect(request, &head)? {
+            return Ok(Exchange::Redirect(target));
+        }
+        let mut body = Counted { inner: response.body.as_mut(), totals };
+        let judged = self.judge(request, &head, generation, &mut body, rules, reader).await;
+        judged.map(Exchange::Delivery)
     }
 
     /// The request that a redirect asks for.
@@ -387,7 +410,7 @@ impl Sender {
             target.headers.remove(header::CONTENT_TYPE);
         }
         if !self.guard.is_home(&target.url) {
-            strip_headers(&mut target);
+            strip(&mut target);
         }
         Ok(Some(target))
     }
@@ -412,6 +435,10 @@ impl Sender {
             text = collect(body, MAX_ERROR_BODY_BYTES).await.unwrap_or_default();
             let value = |path: &JsonPath| find(&text, path).map(<[u8]>::to_vec);
             verdict = Verdict::on(rules, head.status, &head.headers, Some(&value));
+            if verdict == Verdict::Accept {
+                let mut body = Resumed { begin: Some(text.clone()), rest: body };
+                reader.read(head, &mut body).await.map_err(|error| body_failure(request, error))?;
+            }
         }
         let (method, url, status) =
             (request.method.clone(), without_query(&request.url), head.status);
@@ -457,8 +484,9 @@ impl Sender {
     }
 }
 
-/// Headers that say who sends, or what only the connection's origin should see.
-fn strip_headers(request: &mut Request) {
+/// Takes away what says who sends, and what only the connection's origin should see.
+fn strip(request: &mut Request) {
+    request.body = None;
     let kept: HeaderMap = request
         .headers
         .iter()
@@ -502,16 +530,31 @@ fn excerpt_of(body: &[u8]) -> String {
     words.join(" ").chars().filter(|c| !c.is_control()).take(EXCERPT_CHARS).collect()
 }
 
+/// The beginning of a body: all of it, or the chunks up to the one that passes `max_bytes`.
 async fn collect(body: &mut dyn Body, max_bytes: usize) -> Result<Bytes, TransportError> {
     let mut bytes = BytesMut::new();
-    while let Some(chunk) = body.chunk().await? {
-        let rest = max_bytes - bytes.len();
-        bytes.extend_from_slice(&chunk[..chunk.len().min(rest)]);
-        if bytes.len() == max_bytes {
-            break;
-        }
+    while bytes.len() < max_bytes
+        && let Some(chunk) = body.chunk().await?
+    {
+        bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.freeze())
+}
+
+/// A body whose beginning was collected.
+struct Resumed<'a> {
+    begin: Option<Bytes>,
+    rest: &'a mut dyn Body,
+}
+
+#[async_trait]
+impl Body for Resumed<'_> {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, TransportError> {
+        match self.begin.take() {
+            Some(begin) => Ok(Some(begin)),
+            None => self.rest.chunk().await,
+        }
+    }
 }
 
 /// A body whose bytes are counted.
@@ -538,6 +581,9 @@ impl Calls for Sender {
         let mut num_attempts = 0;
         loop {
             num_attempts += 1;
+            if self.guard.is_home(&request.url) {
+                self.limiter.pace().await;
+            }
             let attempt =
                 tokio::time::timeout(self.attempt_timeout, self.call_once(&request)).await;
             let is_last = num_attempts >= self.retry.max_attempts
@@ -568,9 +614,6 @@ fn is_busy(status: StatusCode) -> bool {
 impl Sender {
     /// One call, without a place of its own among those under way: whoever waits for the token has one.
     async fn call_once(&self, request: &Request) -> Result<Answer, TransportError> {
-        if self.guard.is_home(&request.url) {
-            self.limiter.pace().await;
-        }
         self.call_totals.num_requests.fetch_add(1, Ordering::Relaxed);
         let mut response = self.transport.send(request).await?;
         let mut body = Counted { inner: response.body.as_mut(), totals: &self.call_totals };
