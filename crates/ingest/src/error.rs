@@ -8,7 +8,7 @@ use crate::http::{ReadError, SendError, TransportError};
 use crate::land::LandError;
 use crate::secrets::{FaultKind, SecretError};
 use crate::source::SourceError;
-use crate::walk::{RenderError, WalkError};
+use crate::walk::{JobError, PagerError, RenderError, WalkError};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -78,12 +78,12 @@ pub enum Error {
 /// Why a stream could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct WalkFailure(pub(crate) WalkError);
+pub struct WalkFailure(pub(crate) Box<WalkError>);
 
 /// Why a stream could not be landed.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct LandFailure(pub(crate) LandError);
+pub struct LandFailure(pub(crate) Box<LandError>);
 
 impl Error {
     /// The exit code, after sysexits; 75 alone says that a retry can help.
@@ -108,8 +108,8 @@ impl Error {
 
     /// What the person at the console can do.
     pub fn hint(&self) -> Option<&'static str> {
-        if let Error::Walk { source: WalkFailure(WalkError::Send(error)), .. } = self
-            && let SendError::Refused { status, .. } = error
+        if let Error::Walk { source, .. } = self
+            && let WalkError::Send(SendError::Refused { status, .. }) = &*source.0
         {
             match status.as_u16() {
                 401 => return Some("the API does not take the credentials: see `connection.auth`"),
@@ -188,6 +188,10 @@ fn walk_code(error: &WalkError) -> u8 {
         WalkError::Render(RenderError::Secret(error)) => secret_code(error),
         WalkError::Render(_) => 65,
         WalkError::Spool(_) | WalkError::Landing => 74,
+        WalkError::Pager { source: PagerError::Foreign(_), .. } => 78,
+        WalkError::Job(JobError::Foreign(_)) => 78,
+        WalkError::Job(JobError::Failed { .. } | JobError::NoAnswer { .. }) => 69,
+        WalkError::Job(JobError::TimedOut { .. }) => 75,
         WalkError::Pager { .. }
         | WalkError::NoRecords { .. }
         | WalkError::NotAscending { .. }
@@ -204,7 +208,7 @@ fn send_code(error: &SendError) -> u8 {
         SendError::Foreign(_) => 78,
         SendError::Transport(TransportError::PrivateAddress { .. }) => 78,
         SendError::Transport(_) => 69,
-        SendError::Body { source: ReadError::Spool(_), .. } => 74,
+        SendError::Body { source, .. } if matches!(**source, ReadError::Spool(_)) => 74,
         SendError::Body { .. } => 65,
         _ => 69,
     }

@@ -26,9 +26,12 @@ pub(crate) enum JobError {
     /// A partition had no job.
     #[error("the job's {request} was answered with nothing to work with")]
     NoAnswer { request: &'static str },
-    /// The result's URL is none, or leads elsewhere.
+    /// The result's URL is none.
     #[error("the job's result has no URL that can be followed")]
-    ResultUrl(#[source] Box<dyn std::error::Error + Send + Sync>),
+    ResultUrl(#[source] url::ParseError),
+    /// The result's URL leads elsewhere.
+    #[error(transparent)]
+    Foreign(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// A job that is done.
@@ -88,10 +91,10 @@ pub(crate) async fn run_job(
 }
 
 fn result_url(sender: &Sender, head: &AnswerHead, text: &str) -> Result<Url, JobError> {
-    let url = head.url.join(text).map_err(|error| JobError::ResultUrl(error.into()))?;
+    let url = head.url.join(text).map_err(JobError::ResultUrl)?;
     match sender.guard().check(&url, "the job's result") {
         Ok(()) => Ok(url),
-        Err(foreign) => Err(JobError::ResultUrl(foreign.into())),
+        Err(foreign) => Err(JobError::Foreign(foreign.into())),
     }
 }
 

@@ -25,6 +25,8 @@ mod slices;
 mod spool;
 mod state;
 
+pub(crate) use job::JobError;
+pub(crate) use pager::PagerError;
 pub(crate) use render::{RenderError, Rendering, Run, Scope};
 pub(crate) use slice::{Probe, SliceWalk, Unit, UnitSink, WalkError};
 pub(crate) use slices::{ParentRecord, Partition, partitions_of};
