@@ -13,7 +13,7 @@ use super::state::PartitionState;
 use super::{RenderError, Rendering, Scope};
 use crate::cursor::Cursor;
 use crate::http::{Delivery, Request, SendError, Sender, Totals};
-use crate::page::{JsonPath, find};
+use crate::page::{JsonPath, Step, find};
 use crate::secrets::Redactor;
 use crate::source::document::Order;
 use crate::source::plan::{Incremental, Parent, Stream};
@@ -386,6 +386,12 @@ impl SliceWalk<'_> {
         })
     }
 
+    /// Whether a field is one that records only get here.
+    fn is_added(&self, path: &JsonPath) -> bool {
+        let is_name = |name: &str| path.steps() == [Step::Name(name.to_owned())];
+        self.stream.add.iter().any(|(name, _)| is_name(name))
+    }
+
     /// Whether a feed that descends has come to what is read already.
     fn is_beyond(&self, page: &Page) -> bool {
         let is_descending =
@@ -435,7 +441,8 @@ impl SliceWalk<'_> {
         self.check_records(&page, head.status.as_u16(), &request)?;
         if let Some(record) = &page.last_record {
             let lacks = |path: &&JsonPath| find(record, path).is_none();
-            probe.missing_key = self.stream.primary_key.iter().find(lacks).map(ToString::to_string);
+            let mut keys = self.stream.primary_key.iter().filter(|path| !self.is_added(path));
+            probe.missing_key = keys.find(lacks).map(ToString::to_string);
             let cursor = self.stream.incremental.as_ref().map(|incremental| &incremental.cursor);
             probe.lacks_cursor = cursor.as_ref().is_some_and(lacks);
         }
