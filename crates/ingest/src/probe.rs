@@ -79,7 +79,7 @@ fn failed(stream: &Stream, source: crate::walk::WalkError) -> Error {
     Error::Walk {
         stream: stream.name.stream().to_owned(),
         partition: String::new(),
-        source: WalkFailure(source),
+        source: WalkFailure(Box::new(source)),
     }
 }
 

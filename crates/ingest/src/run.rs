@@ -221,22 +221,16 @@ impl Landings<'_> {
             compression: self.settings.compression,
             part_bytes: self.settings.part_bytes,
             part_age: self.settings.part_age,
+            run: self.work.run.clone(),
+            clock: self.work.reach.clock().clone(),
+            progress: self.progress.clone(),
         };
         let land_failed = |source| Error::Land {
             stream: stream.name.stream().to_owned(),
-            source: LandFailure(source),
+            source: LandFailure(Box::new(source)),
         };
-        let lander = Lander::new(
-            &self.settings.place,
-            log,
-            head,
-            stream,
-            landing,
-            &self.work.run,
-            self.work.reach.clock().clone(),
-            self.progress.clone(),
-        )
-        .map_err(land_failed)?;
+        let lander =
+            Lander::new(&self.settings.place, log, head, stream, landing).map_err(land_failed)?;
 
         let (units, incoming) = mpsc::channel(UNITS_UNDER_WAY);
         let (tell_end, end) = watch::channel(End::Open);
@@ -302,7 +296,7 @@ impl<'a> Work<'a> {
                 walk.walk(&state, sink).await.map_err(|source| Error::Walk {
                     stream: stream.name.stream().to_owned(),
                     partition: partition.key(),
-                    source: WalkFailure(source),
+                    source: WalkFailure(Box::new(source)),
                 })
             }
         });
@@ -369,7 +363,7 @@ impl<'a> Work<'a> {
             walk.walk(&PartitionState::default(), &sink).await.map_err(|source| Error::Walk {
                 stream: stream.name.stream().to_owned(),
                 partition: partition.key(),
-                source: WalkFailure(source),
+                source: WalkFailure(Box::new(source)),
             })?;
         }
         Ok(std::mem::take(&mut *lock(&sink.parents)))

@@ -11,6 +11,7 @@
 //! ```
 
 pub(crate) mod clock;
+mod error;
 mod guard;
 mod limiter;
 mod live;
@@ -20,12 +21,13 @@ mod sender;
 mod verdict;
 
 pub use clock::{Clock, SystemClock};
+pub(crate) use error::{ReadError, SendError};
 pub(crate) use guard::{Guard, without_query};
 pub(crate) use limiter::Limiter;
 pub(crate) use live::Live;
 pub(crate) use recorded::{Recorder, Replay};
 pub use request::{Answer, CallError, Calls, Request};
-pub(crate) use sender::{AnswerHead, Delivery, ReadError, Reader, SendError, Sender, Totals};
+pub(crate) use sender::{AnswerHead, Delivery, Reader, Sender, Totals};
 use verdict::{Verdict, retry_after};
 
 use async_trait::async_trait;

@@ -28,6 +28,9 @@ pub(crate) enum Verdict {
     Fail { message: Option<String> },
 }
 
+/// Gives the raw JSON at a path of a body.
+pub(crate) type BodyValue<'a> = &'a dyn Fn(&JsonPath) -> Option<Vec<u8>>;
+
 impl Verdict {
     /// The verdict on an answer. `value` gives the raw JSON at a path of the body, once there is one; before
     /// (`None`), rules that look into the body do not fit.
@@ -35,7 +38,7 @@ impl Verdict {
         rules: &[Rule],
         status: StatusCode,
         headers: &HeaderMap,
-        value: Option<&dyn Fn(&JsonPath) -> Option<Vec<u8>>>,
+        value: Option<BodyValue<'_>>,
     ) -> Verdict {
         let rule = rules.iter().find(|rule| fits(rule, status, headers, value));
         match rule {
@@ -67,7 +70,7 @@ fn fits(
     rule: &Rule,
     status: StatusCode,
     headers: &HeaderMap,
-    value: Option<&dyn Fn(&JsonPath) -> Option<Vec<u8>>>,
+    value: Option<BodyValue<'_>>,
 ) -> bool {
     let status = status.as_u16();
     let status_fits = rule.statuses.is_empty()

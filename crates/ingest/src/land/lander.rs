@@ -47,14 +47,17 @@ pub(crate) enum LandError {
     Spool(#[source] io::Error),
 }
 
-/// How records are landed.
-#[derive(Debug, Clone)]
+/// How records are landed, and for which run.
+#[derive(Clone)]
 pub(crate) struct Landing {
     pub(crate) compression: Compression,
     /// A part is whole once it has this many bytes, compressed.
     pub(crate) part_bytes: u64,
     /// Or once it is this old; what can be committed is, as often.
     pub(crate) part_age: Duration,
+    pub(crate) run: Run,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) progress: Arc<dyn Progress>,
 }
 
 /// What a stream has landed.
@@ -77,9 +80,6 @@ pub(crate) struct Lander {
     place: Place,
     log: StreamLog,
     landing: Landing,
-    run: Run,
-    clock: Arc<dyn Clock>,
-    progress: Arc<dyn Progress>,
     mode: Mode,
     primary_key: Vec<String>,
     format: Option<CursorFormat>,
@@ -105,19 +105,14 @@ impl Lander {
         head: Head,
         stream: &Stream,
         landing: Landing,
-        run: &Run,
-        clock: Arc<dyn Clock>,
-        progress: Arc<dyn Progress>,
     ) -> Result<Self, LandError> {
+        let run = &landing.run;
         let day = &run.started.to_string()[..10];
         let folder = log.name().data_folder(day, &run.id).map_err(RawError::from)?;
         Ok(Self {
             place: place.clone(),
             log,
             landing,
-            run: run.clone(),
-            clock,
-            progress,
             mode: stream.mode,
             primary_key: stream.primary_key.iter().map(ToString::to_string).collect(),
             format: stream.incremental.as_ref().map(|incremental| incremental.format.clone()),
@@ -142,7 +137,11 @@ impl Lander {
         landed.num_repeated += unit.counts.num_repeated;
         landed.num_older += unit.counts.num_older;
         landed.num_redacted += unit.counts.num_redacted;
-        self.progress.landed(self.log.name().stream(), unit.num_records, unit.lines.num_bytes());
+        self.landing.progress.landed(
+            self.log.name().stream(),
+            unit.num_records,
+            unit.lines.num_bytes(),
+        );
         if !unit.lines.is_empty() {
             let part = self.part().await?;
             let mut chunks = unit.lines.into_chunks().map_err(LandError::Spool)?;
@@ -248,13 +247,13 @@ impl Lander {
             source: name.source().to_owned(),
             stream: name.stream().to_owned(),
             sequence: self.sequence + 1,
-            run_id: self.run.id.clone(),
+            run_id: self.landing.run.id.clone(),
             is_last_of_run: is_last,
             mode: self.mode,
             primary_key: self.primary_key.clone(),
             program: concat!("ingest ", env!("CARGO_PKG_VERSION")).to_owned(),
-            started_at: self.run.started.to_string(),
-            committed_at: self.clock.now().to_string(),
+            started_at: self.landing.run.started.to_string(),
+            committed_at: self.landing.clock.now().to_string(),
             files: self.files.clone(),
             state: self.moved.clone(),
             counts: self.counts(),
@@ -278,7 +277,7 @@ impl Lander {
         self.files.clear();
         self.moved.clear();
         self.last_commit = Instant::now();
-        self.progress.committed(self.log.name().stream(), self.sequence, is_last);
+        self.landing.progress.committed(self.log.name().stream(), self.sequence, is_last);
         Ok(())
     }
 
