@@ -4,6 +4,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
+use crate::shown;
 use crate::source::document::CursorFormat;
 
 /// A cursor's value. Values of one stream are of one kind and are ordered.
@@ -28,7 +29,7 @@ pub struct CursorError {
 impl CursorFormat {
     /// The cursor that a text of this format says.
     pub fn parse(&self, text: &str) -> Result<Cursor, CursorError> {
-        let wrong = |expected| CursorError { text: shortened(text), expected };
+        let wrong = |expected| CursorError { text: shown(text), expected };
         match self {
             CursorFormat::Rfc3339 => {
                 moment(text).map(Cursor::Time).ok_or_else(|| wrong("a time (RFC 3339)"))
@@ -124,7 +125,7 @@ fn seconds(text: &str) -> Option<(i64, i32)> {
 ///
 /// The text is no duration, or one whose length depends on the calendar.
 pub fn duration(text: &str) -> Result<SignedDuration, DurationError> {
-    let wrong = || DurationError { text: shortened(text) };
+    let wrong = || DurationError { text: shown(text) };
     let span: Span = text.trim().parse().map_err(|_| wrong())?;
     let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
     if length.is_negative() { Err(wrong()) } else { Ok(length) }
@@ -137,10 +138,6 @@ pub fn duration(text: &str) -> Result<SignedDuration, DurationError> {
 )]
 pub struct DurationError {
     text: String,
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(64).collect()
 }
 
 #[cfg(test)]

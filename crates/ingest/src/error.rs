@@ -133,6 +133,15 @@ impl Error {
     }
 }
 
+/// A value as a message shows it: whole, or by its length. A part of it could be a part of a secret, which
+/// would not be found any more.
+pub(crate) fn shown(value: &str) -> String {
+    match value.chars().count() {
+        0..=64 => value.to_owned(),
+        length => format!("({length} characters)"),
+    }
+}
+
 fn place_code(error: &PlaceError) -> u8 {
     if error.is_retryable() {
         return 75;

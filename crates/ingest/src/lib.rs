@@ -35,6 +35,7 @@ pub mod secrets;
 pub mod source;
 mod walk;
 
+use error::shown;
 pub use error::{Error, LandFailure, WalkFailure};
 pub use land::Compression;
 pub use pour::pour;

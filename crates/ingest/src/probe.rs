@@ -136,7 +136,10 @@ pub async fn plan(
         None => PartitionState::default(),
         Some(place) => {
             let head = StreamLog::new(place, &stream.name).head().await?;
-            head.state.get(&partition.key()).map(PartitionState::from_json).unwrap_or_default()
+            head.state
+                .get(&partition.key(reach.redactor()))
+                .map(PartitionState::from_json)
+                .unwrap_or_default()
         }
     };
     let walk = reach.slice(source, stream, &partition, &run, &[], &totals);

@@ -107,6 +107,7 @@ impl Reach {
             clock.clone(),
             connection.retry.clone(),
             connection.attempt_timeout,
+            redactor.clone(),
             matches!(connection.auth, AuthSettings::AwsSigv4(_)),
         ));
         let vault = Arc::new(vault);

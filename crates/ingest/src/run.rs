@@ -290,12 +290,12 @@ impl<'a> Work<'a> {
         let walks = futures::stream::iter(partitions).map(|partition| {
             let children = &children;
             async move {
-                let state =
-                    states.get(&partition.key()).map(PartitionState::from_json).unwrap_or_default();
+                let key = partition.key(self.reach.redactor());
+                let state = states.get(&key).map(PartitionState::from_json).unwrap_or_default();
                 let walk = self.slice(stream, partition, children, totals);
                 walk.walk(&state, sink).await.map_err(|source| Error::Walk {
                     stream: stream.name.stream().to_owned(),
-                    partition: partition.key(),
+                    partition: partition.key(self.reach.redactor()),
                     source: WalkFailure(Box::new(source)),
                 })
             }
@@ -362,7 +362,7 @@ impl<'a> Work<'a> {
             let walk = self.slice(stream, partition, &child, totals);
             walk.walk(&PartitionState::default(), &sink).await.map_err(|source| Error::Walk {
                 stream: stream.name.stream().to_owned(),
-                partition: partition.key(),
+                partition: partition.key(self.reach.redactor()),
                 source: WalkFailure(Box::new(source)),
             })?;
         }

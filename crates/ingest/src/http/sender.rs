@@ -18,6 +18,7 @@ use super::{
 };
 use crate::auth::{Authenticator, Generation};
 use crate::page::{JsonPath, find};
+use crate::secrets::Redactor;
 use crate::source::plan::{Retry, Rule};
 
 /// Redirects that one request may lead through.
@@ -76,6 +77,7 @@ pub(crate) struct Sender {
     clock: Arc<dyn Clock>,
     retry: Retry,
     attempt_timeout: Duration,
+    redactor: Redactor,
     /// Set once: authenticators send requests themselves.
     auth: OnceLock<Arc<dyn Authenticator>>,
     /// Whether 403 may mean that credentials are stale, as AWS says it.
@@ -125,6 +127,7 @@ impl Sender {
         clock: Arc<dyn Clock>,
         retry: Retry,
         attempt_timeout: Duration,
+        redactor: Redactor,
         renews_when_forbidden: bool,
     ) -> Self {
         Self {
@@ -134,6 +137,7 @@ impl Sender {
             clock,
             retry,
             attempt_timeout,
+            redactor,
             auth: OnceLock::new(),
             renews_when_forbidden,
             call_totals: Totals::default(),
@@ -321,6 +325,15 @@ impl Sender {
         Ok(Some(target))
     }
 
+    /// The beginning of a body that is text, in one line.
+    fn excerpt_of(&self, body: &[u8]) -> String {
+        let Ok(text) = std::str::from_utf8(body) else { return String::new() };
+        // Before it is cut: half a secret would not be found.
+        let text = self.redactor.clean(text);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        words.join(" ").chars().filter(|c| !c.is_control()).take(EXCERPT_CHARS).collect()
+    }
+
     async fn judge(
         &self,
         request: &Request,
@@ -348,7 +361,8 @@ impl Sender {
         }
         let (method, url, status) =
             (request.method.clone(), without_query(&request.url), head.status);
-        let last = || format!("status {status}{}", excerpt(&excerpt_of(&text)));
+        let excerpt_of = || self.excerpt_of(&text);
+        let last = || format!("status {status}{}", excerpt(&excerpt_of()));
         match verdict {
             Verdict::Accept => Ok(Delivery::Answer(head.clone())),
             Verdict::Ignore => Ok(Delivery::Ignored),
@@ -371,7 +385,7 @@ impl Sender {
                 Err(Failure::Closed { wait, last: last() })
             }
             Verdict::Unauthorized => {
-                let excerpt_text = excerpt_of(&text);
+                let excerpt_text = excerpt_of();
                 let refused = SendError::Refused { method, url, status, excerpt_text };
                 Err(Failure::Unauthorized(generation, refused))
             }
@@ -379,7 +393,7 @@ impl Sender {
                 Err(SendError::Rule { method, url, status, message }.into())
             }
             Verdict::Fail { message: None } => {
-                let excerpt_text = excerpt_of(&text);
+                let excerpt_text = excerpt_of();
                 let refused = SendError::Refused { method, url, status, excerpt_text };
                 if status == StatusCode::FORBIDDEN && self.renews_when_forbidden {
                     return Err(Failure::Unauthorized(generation, refused));
@@ -427,13 +441,6 @@ fn body_failure(request: &Request, error: ReadError) -> Failure {
             source: Box::new(source),
         }),
     }
-}
-
-/// The beginning of a body that is text, in one line.
-fn excerpt_of(body: &[u8]) -> String {
-    let Ok(text) = std::str::from_utf8(body) else { return String::new() };
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").chars().filter(|c| !c.is_control()).take(EXCERPT_CHARS).collect()
 }
 
 /// The beginning of a body: all of it, or the chunks up to the one that passes `max_bytes`.

@@ -117,6 +117,14 @@ impl Redactor {
         Some(cleaned)
     }
 
+    /// As [`Redactor::clean_bytes`], of a value that stands beside the records: in a state or a range.
+    pub fn clean_value<'t>(&self, value: &'t str) -> Cow<'t, str> {
+        match self.clean_bytes(value.as_bytes()) {
+            None => Cow::Borrowed(value),
+            Some(cleaned) => Cow::Owned(String::from_utf8_lossy(&cleaned).into_owned()),
+        }
+    }
+
     fn add(&self, forms: BTreeSet<String>, in_records: bool) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if in_records {

@@ -10,6 +10,7 @@ use super::page::Page;
 use super::render::set_query;
 use crate::http::{AnswerHead, Guard, Request};
 use crate::page::{JsonPath, find, text_of};
+use crate::shown;
 use crate::source::document::{PagePlace, StopOn};
 use crate::source::plan::{Paginate, Style, TokenFrom};
 
@@ -201,10 +202,7 @@ impl<'a> Pager<'a> {
         guard: &Guard,
         what: &'static str,
     ) -> Result<(), PagerError> {
-        let no_url = || PagerError::NoUrl {
-            num_pages: self.num_pages,
-            text: target.chars().take(64).collect(),
-        };
+        let no_url = || PagerError::NoUrl { num_pages: self.num_pages, text: shown(target) };
         let mut url = head.url.join(target.trim()).map_err(|_| no_url())?;
         // Behind a proxy that ends TLS, APIs often write http:// for themselves.
         if url.scheme() == "http" && self.base.url.scheme() == "https" {

@@ -12,6 +12,7 @@ use url::Url;
 use super::Partition;
 use crate::http::Request;
 use crate::secrets::{SecretError, Vault};
+use crate::shown;
 use crate::source::plan::{Body, Connection, Node, RequestPlan};
 use crate::source::template::{Part, Placeholder, Template};
 
@@ -159,7 +160,7 @@ impl Rendering<'_> {
             if segments.iter().any(|segment| matches!(*segment, "" | "." | "..")) {
                 return Err(RenderError::Unsafe {
                     placeholder: placeholder.to_string(),
-                    value: value.chars().take(64).collect(),
+                    value: shown(&value),
                 });
             }
             let escaped: Vec<String> = segments

@@ -343,11 +343,19 @@ impl SliceWalk<'_> {
         sink: &dyn UnitSink,
     ) -> Result<(), WalkError> {
         let unit = std::mem::replace(gathered, Gathered::new());
+        let clean = |cursor| match cursor {
+            Cursor::Text(text) => Cursor::Text(self.redactor.clean_value(&text).into_owned()),
+            other => other,
+        };
+        let state = state.map(|state| PartitionState {
+            cursor: state.cursor.map(|text| self.redactor.clean_value(&text).into_owned()),
+            ..state
+        });
         sink.take(Unit {
-            partition: self.partition.key(),
+            partition: self.partition.key(self.redactor),
             lines: unit.lines,
             num_records: unit.num_records,
-            cursors: unit.cursors,
+            cursors: unit.cursors.map(|(lowest, highest)| (clean(lowest), clean(highest))),
             state,
             counts: unit.counts,
             parents: unit.parents,

@@ -1,6 +1,7 @@
 //! The partitions of a stream (I6): its lists, each with each, and its parents.
 
 use crate::page::{JsonPath, find, text_of};
+use crate::secrets::Redactor;
 use crate::source::plan::{Parent, Stream};
 
 /// The fields of a parent's record that its children's requests use.
@@ -15,9 +16,10 @@ pub(crate) struct Partition {
 
 impl Partition {
     /// What names the partition in states and messages; empty for the only one of a stream.
-    pub(crate) fn key(&self) -> String {
+    pub(crate) fn key(&self, redactor: &Redactor) -> String {
         // No value may look like the next pair: two partitions never have one key.
-        let plain = |value: &str| value.replace('%', "%25").replace('&', "%26");
+        let plain =
+            |value: &str| redactor.clean_value(value).replace('%', "%25").replace('&', "%26");
         let values = self.values.iter().map(|(name, value)| format!("{name}={}", plain(value)));
         let parent = self.parent.iter().map(|(path, value)| {
             let value = plain(value.as_deref().unwrap_or_default());

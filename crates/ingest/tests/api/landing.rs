@@ -59,7 +59,8 @@ async fn i13_records_over_several_lines_are_one_line_each() {
     lab.run(&Api::at(&server).stream("items", "path: /items")).await.ok();
 
     let lines = lab.lines("items").await;
-    let parsed: Vec<serde_json::Value> = lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let parsed: Vec<serde_json::Value> =
+        lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(json!(parsed), records);
 }
 
@@ -67,7 +68,10 @@ async fn i13_records_over_several_lines_are_one_line_each() {
 #[case::zstd(Compression::Zstd, ".ndjson.zst")]
 #[case::gzip(Compression::Gzip, ".ndjson.gz")]
 #[tokio::test]
-async fn i13_manifests_say_what_is_there(#[case] compression: Compression, #[case] extension: &str) {
+async fn i13_manifests_say_what_is_there(
+    #[case] compression: Compression,
+    #[case] extension: &str,
+) {
     let server = Server::start(|request| match request.param("page").as_deref() {
         Some("1") => Reply::json(&json!([{"id": 1, "at": "2024-05-01T10:00:00Z"}, {"id": 2, "at": "2024-05-03T10:00:00Z"}])),
         Some("2") => Reply::json(&json!([{"id": 3, "at": "2024-05-02T10:00:00Z"}])),
@@ -94,15 +98,23 @@ async fn i13_manifests_say_what_is_there(#[case] compression: Compression, #[cas
     assert_eq!((manifest.counts["num_records"], manifest.counts["num_pages"]), (3, 3));
     let file = &manifest.files[0];
     let day = &report.started_at[..10];
-    assert!(file.key.starts_with(&format!("data/source=api/stream=items/dt={day}/run_id=run-7/part-")));
+    assert!(
+        file.key.starts_with(&format!("data/source=api/stream=items/dt={day}/run_id=run-7/part-"))
+    );
     assert!(file.key.ends_with(extension));
     let bytes = lab.place.read(&file.key).await.unwrap();
-    assert_eq!((file.sha256.as_str(), file.size_bytes), (sha256(&bytes).as_str(), bytes.len() as u64));
+    assert_eq!(
+        (file.sha256.as_str(), file.size_bytes),
+        (sha256(&bytes).as_str(), bytes.len() as u64)
+    );
     assert_eq!(file.num_records, 3);
     assert_eq!(inflate(&file.key, &bytes).iter().filter(|b| **b == b'\n').count(), 3);
     let range = ("2024-05-01T10:00:00Z".to_owned(), "2024-05-03T10:00:00Z".to_owned());
     assert_eq!(file.cursor_range, Some(range));
-    assert_eq!((report.streams[0].num_files, report.streams[0].num_file_bytes), (1, file.size_bytes));
+    assert_eq!(
+        (report.streams[0].num_files, report.streams[0].num_file_bytes),
+        (1, file.size_bytes)
+    );
 }
 
 #[tokio::test]
@@ -150,7 +162,8 @@ async fn i13_a_long_run_commits_on_its_way() {
     assert!(manifests.len() >= 3);
     let last: Vec<bool> = manifests.iter().map(|manifest| manifest.is_last_of_run).collect();
     assert!(last[..last.len() - 1].iter().all(|is_last| !is_last) && last[last.len() - 1]);
-    let cursors: Vec<_> = manifests.iter().filter_map(|m| m.state.get("")).map(|s| s["cursor"].clone()).collect();
+    let cursors: Vec<_> =
+        manifests.iter().filter_map(|m| m.state.get("")).map(|s| s["cursor"].clone()).collect();
     assert_eq!(cursors[..3], [json!("1"), json!("2"), json!("3")]);
     assert_eq!(lab.ids("items").await, [1, 2, 3]);
 }
@@ -184,7 +197,8 @@ add: { _repo: "{partition.repo}", _run: "{run.id}", _both: "{run.id}/{partition.
 async fn i13_what_is_not_selected_is_not_read() {
     let server = Server::start(|_| Reply::bytes("[1]")).await;
     let lab = Lab::new();
-    let api = Api::at(&server).stream("a", "path: /a").stream("b", "path: /b").stream("c", "path: /c");
+    let api =
+        Api::at(&server).stream("a", "path: /a").stream("b", "path: /b").stream("c", "path: /c");
 
     let asked = Asked { streams: &["c", "a", "c"], ..Asked::default() };
     let report = lab.run_with(&api, asked).await.ok();
@@ -258,7 +272,8 @@ async fn i13_parts_of_a_run_that_failed_are_taken_away() {
     let server = Server::start(|request| match request.param("page").as_deref() {
         Some("3") => Reply::status(400),
         _ => {
-            let text: String = std::iter::repeat_with(fastrand::alphanumeric).take(400_000).collect();
+            let text: String =
+                std::iter::repeat_with(fastrand::alphanumeric).take(400_000).collect();
             Reply::json(&json!([{"id": request.number, "text": text}]))
         }
     })

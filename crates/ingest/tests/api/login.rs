@@ -71,7 +71,9 @@ async fn i3_trap_08_a_token_that_ends_midway_is_fetched_anew() {
             assert_eq!(request.form("grant_type").as_deref(), Some("client_credentials"));
             assert_eq!(request.form("client_secret").as_deref(), Some("s3cr3t/s3cr3t"));
             assert_eq!(request.form("audience").as_deref(), Some("api"));
-            Reply::json(&json!({"access_token": api.issue(), "token_type": "Bearer", "expires_in": 3600}))
+            Reply::json(
+                &json!({"access_token": api.issue(), "token_type": "Bearer", "expires_in": 3600}),
+            )
         }
         _ => api.items(request, bearer(request)),
     })
@@ -175,7 +177,9 @@ async fn i3_trap_09_a_rotated_refresh_token_is_stored_before_the_token_is_used()
             state.refresh = format!("refresh-{:04}-abcdef", state.num_issued + 1);
             let refresh = state.refresh.clone();
             drop(state);
-            Reply::json(&json!({"access_token": api.issue(), "refresh_token": refresh, "expires_in": 3600}))
+            Reply::json(
+                &json!({"access_token": api.issue(), "refresh_token": refresh, "expires_in": 3600}),
+            )
         }
         _ => {
             let stored = std::fs::read_to_string(&file).unwrap();
@@ -225,7 +229,8 @@ async fn i3_session_login(
         "auth: {{ type: session, token: $.session.token, {place}, \
          login: {{ path: /login, body: {{ user: me, password: '{password}' }} }} }}"
     );
-    let source = Api::with_url(&format!("{}/v1", server.url())).connection(&auth).stream("items", ITEMS);
+    let source =
+        Api::with_url(&format!("{}/v1", server.url())).connection(&auth).stream("items", ITEMS);
 
     lab.run(&source).await.ok();
 

@@ -17,6 +17,8 @@ fn forms() -> Vec<String> {
     let json = serde_json::to_string(SECRET).unwrap();
     vec![
         SECRET.to_owned(),
+        // Half of it is too much too.
+        SECRET[..12].to_owned(),
         utf8_percent_encode(SECRET, NON_ALPHANUMERIC).to_string(),
         url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect(),
         json[1..json.len() - 1].to_owned(),
@@ -51,7 +53,8 @@ async fn assert_found_nowhere(lab: &Lab, outcome: &Outcome) {
 /// All that a request says of who sent it, in one text.
 fn said(request: &Request) -> String {
     let headers = ["authorization", "x-api-key", "cookie"];
-    let headers = headers.iter().filter_map(|name| request.header(name)).collect::<Vec<_>>().join(" ");
+    let headers =
+        headers.iter().filter_map(|name| request.header(name)).collect::<Vec<_>>().join(" ");
     format!("{headers} {} {SECRET}", request.query)
 }
 
@@ -66,7 +69,8 @@ const AUTHS: [&str; 5] = [
 /// A secret with a quote stands in no header of its own; a cookie takes none of these.
 fn api(lab: &Lab, server: &Server, auth: &str) -> Api {
     let reference = lab.secret("secret", SECRET).replace('"', "'");
-    Api::at(server).connection(&format!("auth: {}", auth.replace("SECRET", &format!("'{reference}'"))))
+    Api::at(server)
+        .connection(&format!("auth: {}", auth.replace("SECRET", &format!("'{reference}'"))))
 }
 
 #[rstest]
@@ -77,10 +81,10 @@ async fn i2_trap_19_records_that_hold_the_credentials(
     let server = Server::start(|request| {
         let said = said(request);
         Reply::json(&json!([
-            {"id": 1, "echo": said, "url": format!("http://x/?key={}", forms()[1])},
+            {"id": 1, "echo": said, "url": format!("http://x/?key={}", forms()[2])},
             {"id": said, "at": said, "b64": STANDARD.encode(&said)},
         ]))
-        .header("x-echo", &forms()[4])
+        .header("x-echo", &forms()[5])
     })
     .await;
     let lab = Lab::new();
@@ -140,8 +144,17 @@ enum Echo {
 async fn i2_trap_19_errors_redirects_and_next_urls_that_hold_the_credentials(
     #[values(AUTHS[0], AUTHS[2], AUTHS[3])] auth: &str,
     #[values(
-        Echo::Error, Echo::Final, Echo::HtmlWithSuccess, Echo::Redirect, Echo::RedirectInCircles,
-        Echo::NextUrl, Echo::NextElsewhere, Echo::NoNextUrl, Echo::Cursor, Echo::BadCursor, Echo::LongError
+        Echo::Error,
+        Echo::Final,
+        Echo::HtmlWithSuccess,
+        Echo::Redirect,
+        Echo::RedirectInCircles,
+        Echo::NextUrl,
+        Echo::NextElsewhere,
+        Echo::NoNextUrl,
+        Echo::Cursor,
+        Echo::BadCursor,
+        Echo::LongError
     )]
     echo: Echo,
 ) {
@@ -153,14 +166,20 @@ async fn i2_trap_19_errors_redirects_and_next_urls_that_hold_the_credentials(
             Echo::Error => Reply::bytes(format!("no: {said}")).with_status(500),
             Echo::Final => Reply::json(&json!({"message": said})).with_status(403),
             Echo::HtmlWithSuccess => Reply::bytes(format!("<html>{said}")),
-            Echo::Redirect => Reply::redirect(302, &format!("http://other.example/{escaped}?key={escaped}")),
+            Echo::Redirect => {
+                Reply::redirect(302, &format!("http://other.example/{escaped}?key={escaped}"))
+            }
             Echo::RedirectInCircles => Reply::redirect(302, &format!("/{escaped}?key={escaped}")),
             Echo::NextUrl => next(format!("/{escaped}?key={escaped}")),
-            Echo::NextElsewhere => next(format!("http://u:{escaped}@other.example/{escaped}?key={escaped}")),
+            Echo::NextElsewhere => {
+                next(format!("http://u:{escaped}@other.example/{escaped}?key={escaped}"))
+            }
             // The secret is cut by what a message shows of it.
             Echo::NoNextUrl => next(format!("http://[{}{SECRET}", "x".repeat(45))),
             Echo::Cursor => Reply::json(&json!({"data": [{"id": 1, "at": said}]})).with_status(200),
-            Echo::BadCursor => Reply::json(&json!({"data": [{"id": 1, "at": format!("{}{SECRET}", "x".repeat(55))}]})),
+            Echo::BadCursor => Reply::json(
+                &json!({"data": [{"id": 1, "at": format!("{}{SECRET}", "x".repeat(55))}]}),
+            ),
             Echo::LongError => {
                 Reply::bytes(format!("{}{SECRET}", "x".repeat(290))).with_status(400)
             }
@@ -179,9 +198,6 @@ async fn i2_trap_19_errors_redirects_and_next_urls_that_hold_the_credentials(
 
     assert!(outcome.result.is_err());
     assert_found_nowhere(&lab, &outcome).await;
-    // A message cuts long texts: half a secret must not be left at its end either.
-    let error = outcome.redactor.clean(&chain(outcome.error())).into_owned();
-    assert!(!error.contains(&SECRET[..8]), "{error}");
 }
 
 #[tokio::test]
@@ -315,7 +331,8 @@ async fn i1_values_in_queries_forms_and_bodies_are_escaped() {
 #[case("a\0b")]
 #[tokio::test]
 async fn i1_values_that_no_header_can_hold_are_refused(#[case] value: &str) {
-    let (_, server, outcome) = placed(json!(value), "path: /items\nheaders: { X-Of: 'v{parent.id}' }").await;
+    let (_, server, outcome) =
+        placed(json!(value), "path: /items\nheaders: { X-Of: 'v{parent.id}' }").await;
 
     outcome.assert_fails(65, "the header `x-of`");
     assert_eq!(server.paths(), ["/v1/parents"]);
