@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::auth::{AuthSettings, Context, authenticator};
 use crate::error::Error;
 use crate::http::{
-    Calls, Clock, Guard, Limiter, Live, Recorder, Replay, Sender, SystemClock, Totals, Transport,
+    CallsOf, Clock, Guard, Limiter, Live, Recorder, Replay, Sender, SystemClock, Totals, Transport,
 };
 use crate::secrets::{Redactor, Vault};
 use crate::source::plan::{Connection, Parent, Source, Stream};
@@ -111,7 +111,7 @@ impl Reach {
             matches!(connection.auth, AuthSettings::AwsSigv4(_)),
         ));
         let vault = Arc::new(vault);
-        let calls: Arc<dyn Calls> = sender.clone();
+        let calls = Arc::new(CallsOf::new(&sender));
         let context = Context { vault: vault.clone(), calls };
         sender.authenticate_with(authenticator(&connection.auth, &context)?);
         Ok(Self { sender, vault, redactor, clock })

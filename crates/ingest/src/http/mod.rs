@@ -27,7 +27,7 @@ pub(crate) use limiter::Limiter;
 pub(crate) use live::Live;
 pub(crate) use recorded::{Recorder, Replay};
 pub use request::{Answer, CallError, Calls, Request};
-pub(crate) use sender::{AnswerHead, Delivery, Reader, Sender, Totals};
+pub(crate) use sender::{CallsOf, AnswerHead, Delivery, Reader, Sender, Totals};
 use verdict::{Verdict, retry_after};
 
 use async_trait::async_trait;
@@ -53,6 +53,12 @@ pub(crate) trait Body: Send {
 pub(crate) trait Transport: Send + Sync {
     /// Sends a request and gives the head of the answer.
     async fn send(&self, request: &Request) -> Result<Response, TransportError>;
+
+    /// As [`Transport::send`], of a token's or login's request: its answer holds what nobody knows yet as a
+    /// secret.
+    async fn send_call(&self, request: &Request) -> Result<Response, TransportError> {
+        self.send(request).await
+    }
 }
 
 /// Why no answer, or no whole answer, came.

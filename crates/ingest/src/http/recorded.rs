@@ -24,6 +24,7 @@ use url::Url;
 
 use super::{Body, Clock, Live, Request, Response, Transport, TransportError};
 use crate::error::Error;
+use crate::page::{BodyFault, Inflate};
 use crate::secrets::Redactor;
 
 #[derive(Serialize, Deserialize)]
@@ -67,6 +68,15 @@ pub(crate) struct Recorder {
     folder: PathBuf,
     redactor: Redactor,
     number: AtomicU64,
+    /// Token and login calls, until the end: only then it is known what is secret in their answers.
+    calls: Mutex<Vec<(u64, Request, KeptAnswer)>>,
+}
+
+/// An answer that is to be kept.
+struct KeptAnswer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
 }
 
 impl Recorder {
@@ -81,7 +91,8 @@ impl Recorder {
         fs::create_dir_all(folder)
             .and_then(|()| write_json(&file, &recording))
             .map_err(|source| Error::Recording { file: file.display().to_string(), source })?;
-        Ok(Self { live, folder: folder.to_owned(), redactor, number: AtomicU64::new(0) })
+        let (number, calls) = (AtomicU64::new(0), Mutex::default());
+        Ok(Self { live, folder: folder.to_owned(), redactor, number, calls })
     }
 
     fn clean(&self, text: &str) -> String {
@@ -92,20 +103,51 @@ impl Recorder {
 #[async_trait]
 impl Transport for Recorder {
     async fn send(&self, request: &Request) -> Result<Response, TransportError> {
+        let (response, answer) = self.answer(request).await?;
+        let number = self.number.fetch_add(1, Ordering::Relaxed) + 1;
+        self.keep(number, request, &answer)?;
+        Ok(response)
+    }
+
+    async fn send_call(&self, request: &Request) -> Result<Response, TransportError> {
+        let (response, answer) = self.answer(request).await?;
+        let number = self.number.fetch_add(1, Ordering::Relaxed) + 1;
+        self.calls().push((number, request.clone(), answer));
+        Ok(response)
+    }
+}
+
+impl Recorder {
+    /// The answer to a request, to be passed on and to be kept.
+    async fn answer(&self, request: &Request) -> Result<(Response, KeptAnswer), TransportError> {
         let mut response = self.live.send(request).await?;
         let mut chunks = VecDeque::new();
         while let Some(chunk) = response.body.chunk().await? {
             chunks.push_back(chunk);
         }
-        let body: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.to_vec()).collect();
-        let (body, body_base64) = match std::str::from_utf8(&body) {
+        let body = chunks.iter().flat_map(|chunk| chunk.to_vec()).collect();
+        let (status, headers) = (response.status, response.headers.clone());
+        let response = Response { body: Box::new(Whole(chunks)), ..response };
+        Ok((response, KeptAnswer { status, headers, body: plain(body) }))
+    }
+
+    fn keep(
+        &self,
+        number: u64,
+        request: &Request,
+        answer: &KeptAnswer,
+    ) -> Result<(), TransportError> {
+        let (body, body_base64) = match std::str::from_utf8(&answer.body) {
             Ok(text) => (Some(self.clean(text)), None),
-            Err(_) => (None, Some(STANDARD.encode(&body))),
+            Err(_) => {
+                let clean = self.redactor.clean_bytes(&answer.body);
+                (None, Some(STANDARD.encode(clean.as_ref().unwrap_or(&answer.body))))
+            }
         };
         let is_kept = |name: &HeaderName| {
             KEPT_HEADERS.contains(name) || name.as_str().starts_with("x-") || name == header::DATE
         };
-        let headers = response.headers.iter().filter(|(name, _)| is_kept(name));
+        let headers = answer.headers.iter().filter(|(name, _)| is_kept(name));
         let exchange = Exchange {
             request: RecordedRequest {
                 method: request.method.to_string(),
@@ -113,7 +155,7 @@ impl Transport for Recorder {
                 body: request.body.as_deref().map(|b| self.clean(&String::from_utf8_lossy(b))),
             },
             response: RecordedResponse {
-                status: response.status.as_u16(),
+                status: answer.status.as_u16(),
                 headers: headers
                     .map(|(name, value)| {
                         let value = String::from_utf8_lossy(value.as_bytes());
@@ -124,13 +166,38 @@ impl Transport for Recorder {
                 body_base64,
             },
         };
-        let number = self.number.fetch_add(1, Ordering::Relaxed) + 1;
         let file = self.folder.join(format!("{number:04}.json"));
         write_json(&file, &exchange).map_err(|source| TransportError::Recording {
             file: file.display().to_string(),
             source,
-        })?;
-        Ok(Response { body: Box::new(Whole(chunks)), ..response })
+        })
+    }
+
+    fn calls(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Request, KeptAnswer)>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        for (number, request, answer) in std::mem::take(&mut *self.calls()) {
+            // The run is over, and a recording that lacks an answer says so when it is played.
+            let _ = self.keep(number, &request, &answer);
+        }
+    }
+}
+
+/// A body without its compression, in which no secret would be found.
+fn plain(body: Vec<u8>) -> Vec<u8> {
+    let mut plain = Vec::new();
+    let mut keep = |piece: &[u8]| -> Result<(), BodyFault> {
+        plain.extend_from_slice(piece);
+        Ok(())
+    };
+    let mut inflate = Inflate::new(u64::MAX);
+    match inflate.feed(&body, &mut keep).and_then(|()| inflate.finish(&mut keep)) {
+        Ok(()) => plain,
+        Err(_) => body,
     }
 }
 

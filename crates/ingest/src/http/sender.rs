@@ -1,7 +1,7 @@
 //! One request until there is an answer to work with: attempts, waits, redirects, new credentials.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -486,8 +486,7 @@ impl Body for Counted<'_> {
     }
 }
 
-#[async_trait]
-impl Calls for Sender {
+impl Sender {
     /// Token and login requests: without credentials of the connection, whatever the answer.
     async fn call(&self, request: Request) -> Result<Answer, CallError> {
         let begun = self.clock.instant();
@@ -514,6 +513,28 @@ impl Calls for Sender {
             self.clock.sleep(wait.unwrap_or_else(|| self.backoff(num_attempts))).await;
         }
     }
+}
+
+/// What authenticators send their calls by. The sender owns them, so they must not own the sender.
+pub(crate) struct CallsOf {
+    sender: Weak<Sender>,
+    clock: Arc<dyn Clock>,
+}
+
+impl CallsOf {
+    pub(crate) fn new(sender: &Arc<Sender>) -> Self {
+        Self { sender: Arc::downgrade(sender), clock: sender.clock.clone() }
+    }
+}
+
+#[async_trait]
+impl Calls for CallsOf {
+    async fn call(&self, request: Request) -> Result<Answer, CallError> {
+        match self.sender.upgrade() {
+            Some(sender) => sender.call(request).await,
+            None => Err("the run is over".into()),
+        }
+    }
 
     fn now(&self) -> Timestamp {
         self.clock.now()
@@ -528,7 +549,7 @@ impl Sender {
     /// One call, without a place of its own among those under way: whoever waits for the token has one.
     async fn call_once(&self, request: &Request) -> Result<Answer, TransportError> {
         self.call_totals.num_requests.fetch_add(1, Ordering::Relaxed);
-        let mut response = self.transport.send(request).await?;
+        let mut response = self.transport.send_call(request).await?;
         let mut body = Counted { inner: response.body.as_mut(), totals: &self.call_totals };
         let body = collect(&mut body, MAX_CALL_BODY_BYTES).await?;
         Ok(Answer { status: response.status, headers: response.headers, body })

@@ -207,8 +207,19 @@ impl Lab {
     ) -> Outcome {
         let source = self.parse(text, asked.params);
         let reach = Reach::live(&source.connection, self.folder.path()).unwrap();
+        self.run_over(&source, &reach, asked, stop).await
+    }
+
+    /// A run over a way that is given.
+    pub async fn run_over(
+        &self,
+        source: &Source,
+        reach: &Reach,
+        asked: Asked<'_>,
+        stop: watch::Receiver<i32>,
+    ) -> Outcome {
         let names: Vec<String> = asked.streams.iter().map(|name| (*name).to_owned()).collect();
-        let streams = source::select(&source, Path::new("api.yaml"), &names).unwrap();
+        let streams = source::select(source, Path::new("api.yaml"), &names).unwrap();
         let run_id = asked
             .run_id
             .map_or_else(|| solder_ingest::new_run_id(jiff::Timestamp::now()), str::to_owned);
@@ -221,7 +232,7 @@ impl Lab {
             part_age: asked.part_age,
             is_full: asked.is_full,
         };
-        let (report, result) = run(&source, &reach, &settings, Arc::new(Silent), stop).await;
+        let (report, result) = run(source, reach, &settings, Arc::new(Silent), stop).await;
         Outcome { report, result, redactor: reach.redactor().clone() }
     }
 

@@ -15,6 +15,7 @@
 //!   jobs.rs          create, poll, fetch                                      I11
 //!   landing.rs       bytes, parts, manifests                                  I13
 //!   secrets.rs       what must be found nowhere, and values that would break out   I2
+//!   recording.rs     answers that are kept and played                         I14
 //!   login.rs         tokens that are fetched, renewed and rotated             I3
 //! ```
 //!
@@ -31,6 +32,7 @@ mod login;
 mod network;
 mod paging;
 mod partitions;
+mod recording;
 mod secrets;
 mod server;
 mod shapes;
