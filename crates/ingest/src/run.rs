@@ -202,21 +202,18 @@ impl Landings<'_> {
     ) -> Result<Parents, Error> {
         let stream = &self.work.source.streams[position];
         let log = StreamLog::new(&self.settings.place, &stream.name);
-        let mut head = log.begin(&self.work.run.id).await?;
+        let head = log.begin(&self.work.run.id).await?;
         crate::pause::pause_at("after the begin");
         report.sequence = head.sequence;
         if head.is_run_committed {
             report.outcome = StreamOutcome::AlreadyCommitted;
             return Ok(Parents::new());
         }
-        if self.settings.is_full {
-            head.state.clear();
-        }
         let partitions = self.work.partitions(stream, parents, totals);
         let partitions = self.work.unless_ended(partitions).await?;
         report.num_partitions = partitions.len() as u64;
         self.progress.stream_started(stream.name.stream(), partitions.len());
-        let states = head.state.clone();
+        let states = if self.settings.is_full { BTreeMap::new() } else { head.state.clone() };
         let landing = Landing {
             compression: self.settings.compression,
             part_bytes: self.settings.part_bytes,

@@ -27,7 +27,7 @@ pub(crate) use limiter::Limiter;
 pub(crate) use live::Live;
 pub(crate) use recorded::{Recorder, Replay};
 pub use request::{Answer, CallError, Calls, Request};
-pub(crate) use sender::{CallsOf, AnswerHead, Delivery, Reader, Sender, Totals};
+pub(crate) use sender::{AnswerHead, CallsOf, Delivery, Reader, Sender, Totals};
 use verdict::{Verdict, retry_after};
 
 use async_trait::async_trait;

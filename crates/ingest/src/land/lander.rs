@@ -95,7 +95,9 @@ pub(crate) struct Lander {
     /// Partitions that the next commit moves.
     moved: PartitionStates,
     last_commit: Instant,
+    /// What was taken, and how much of it counts.
     landed: Landed,
+    committed: Landed,
 }
 
 impl Lander {
@@ -126,6 +128,7 @@ impl Lander {
             moved: PartitionStates::new(),
             last_commit: Instant::now(),
             landed: Landed { sequence: head.sequence, ..Landed::default() },
+            committed: Landed { sequence: head.sequence, ..Landed::default() },
         })
     }
 
@@ -192,9 +195,9 @@ impl Lander {
         if self.mode == Mode::Append && has_state {
             self.commit(false).await?;
         }
-        let landed = self.landed.clone();
+        let committed = self.committed.clone();
         self.abandon().await;
-        Ok(landed)
+        Ok(committed)
     }
 
     async fn abandon(mut self) {
@@ -274,6 +277,7 @@ impl Lander {
         self.sequence += 1;
         self.landed.sequence = self.sequence;
         self.landed.num_commits += 1;
+        self.committed = self.landed.clone();
         self.files.clear();
         self.moved.clear();
         self.last_commit = Instant::now();

@@ -18,7 +18,6 @@ pub(crate) fn summary(report: &Report, place: &str) -> String {
     ]];
     for stream in &report.streams {
         let outcome = match stream.outcome {
-            StreamOutcome::Committed if stream.num_commits == 0 => "nothing new".to_owned(),
             StreamOutcome::Committed => format!("committed as {}", stream.sequence),
             StreamOutcome::AlreadyCommitted => "committed before".to_owned(),
             StreamOutcome::Failed if stream.num_commits > 0 => {
@@ -45,7 +44,7 @@ pub(crate) fn summary(report: &Report, place: &str) -> String {
         }
         let mut remarks = Vec::new();
         for (number, words) in [
-            (stream.num_repeated, "had been landed before and were left out"),
+            (stream.num_repeated, "were landed already and are left out"),
             (stream.num_older, "are older than the last run's state and were left out"),
             (stream.num_redacted, "held a secret, which was blanked"),
         ] {

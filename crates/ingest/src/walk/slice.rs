@@ -15,7 +15,7 @@ use crate::cursor::Cursor;
 use crate::http::{Delivery, Request, SendError, Sender, Totals};
 use crate::page::{JsonPath, Step, find};
 use crate::secrets::Redactor;
-use crate::source::document::Order;
+use crate::source::document::{CursorFormat, Order};
 use crate::source::plan::{Incremental, Parent, Stream};
 
 /// Records that count together, and the state after them.
@@ -174,7 +174,9 @@ impl SliceWalk<'_> {
         state: &PartitionState,
         sink: &dyn UnitSink,
     ) -> Result<(), WalkError> {
-        let mut known = Known::new(state.seen());
+        let format = self.stream.incremental.as_ref().map(|incremental| incremental.format.clone());
+        let format = format.unwrap_or_default();
+        let mut known = Known::new(state.seen(&format));
         for stretch in self.stretches(state) {
             if self.pages(stretch, &mut known, sink).await? == End::Skipped {
                 break;
@@ -238,9 +240,12 @@ impl SliceWalk<'_> {
     fn latest(&self, incremental: &Incremental) -> Timestamp {
         let lag = incremental.lag.unwrap_or_default();
         let latest = self.rendering.run.started.checked_sub(lag).unwrap_or(Timestamp::MIN);
-        // In whole seconds, as all APIs take them, and in whole units of the format, or the next window would
-        // begin before this one ended.
-        let latest = Timestamp::from_second(latest.as_second()).unwrap_or(latest);
+        // In whole units of the format, or the next window would begin before this one ended; a text of a time
+        // in whole seconds, as all APIs take it.
+        let latest = match incremental.format {
+            CursorFormat::Rfc3339 => Timestamp::from_second(latest.as_second()).unwrap_or(latest),
+            _ => latest,
+        };
         let text = incremental.format.text(&Cursor::Time(latest));
         match incremental.format.parse(&text) {
             Ok(Cursor::Time(rounded)) => rounded,
@@ -349,7 +354,13 @@ impl SliceWalk<'_> {
         };
         let state = state.map(|state| PartitionState {
             cursor: state.cursor.map(|text| self.redactor.clean_value(&text).into_owned()),
-            ..state
+            seen: match &self.stream.incremental {
+                // Texts of the API, and so perhaps with a secret.
+                Some(incremental) if incremental.format == CursorFormat::Text => {
+                    state.seen.iter().map(|text| self.redactor.clean(text).into_owned()).collect()
+                }
+                _ => state.seen,
+            },
         });
         sink.take(Unit {
             partition: self.partition.key(self.redactor),
@@ -536,7 +547,11 @@ impl Progress<'_> {
     fn state(&self, known: &Known, is_walk_over: bool) -> PartitionState {
         PartitionState {
             cursor: self.cursor().map(|cursor| self.incremental.format.text(&cursor)),
-            seen: known.for_next_run(self.threshold().as_ref(), is_walk_over),
+            seen: known
+                .for_next_run(self.threshold().as_ref(), is_walk_over)
+                .iter()
+                .map(|seen| PartitionState::seen_text(seen, &self.incremental.format))
+                .collect(),
         }
     }
 }

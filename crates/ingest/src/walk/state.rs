@@ -3,13 +3,16 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::known::Seen;
+use crate::source::document::CursorFormat;
+
 /// The state of one partition, as it stands in manifests.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PartitionState {
     /// How far the stream is read, in the format of its cursor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cursor: Option<String>,
-    /// The fingerprints, in hex, of the records that the next run will read again.
+    /// The records that the next run will read again: fingerprint in hex, a space, and the cursor.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) seen: Vec<String>,
 }
@@ -24,7 +27,20 @@ impl PartitionState {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    pub(crate) fn seen(&self) -> impl Iterator<Item = u128> {
-        self.seen.iter().filter_map(|text| u128::from_str_radix(text, 16).ok())
+    pub(crate) fn seen(&self, format: &CursorFormat) -> impl Iterator<Item = Seen> {
+        self.seen.iter().filter_map(|text| {
+            let (fingerprint, cursor) = match text.split_once(' ') {
+                Some((fingerprint, cursor)) => (fingerprint, format.parse(cursor).ok()),
+                None => (text.as_str(), None),
+            };
+            Some((u128::from_str_radix(fingerprint, 16).ok()?, cursor))
+        })
+    }
+
+    pub(crate) fn seen_text((fingerprint, cursor): &Seen, format: &CursorFormat) -> String {
+        match cursor {
+            Some(cursor) => format!("{fingerprint:032x} {}", format.text(cursor)),
+            None => format!("{fingerprint:032x}"),
+        }
     }
 }

@@ -167,6 +167,23 @@ fn i13_a_server_that_dies_midway(
     }
 }
 
+/// For a while the server has nothing, or says so: what was landed is not landed again afterwards.
+#[rstest]
+fn i13_a_server_that_has_nothing_for_a_while(
+    #[values(Kind::Feed, Kind::Window)] kind: Kind,
+    #[values(Fault::Gone, Fault::Empty)] fault: Fault,
+) {
+    let place = small(kind);
+    place.complete("one");
+    place.server.set(fault);
+    for run_id in ["nothing", "nothing-again"] {
+        place.complete(run_id);
+    }
+    place.server.set(Fault::None);
+    place.complete("two");
+    place.assert_all_committed();
+}
+
 /// Both have begun before one commits: it wins, and of the other nothing is seen.
 #[rstest]
 fn i13_two_runs_at_once(

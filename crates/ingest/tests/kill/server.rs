@@ -2,7 +2,7 @@
 //! break off.
 //!
 //! ```text
-//!   GET /feed?since=T&after=TOKEN     ascending by time, all states not older than T
+//!   GET /feed?since=T&after=TOKEN     ascending by time, all states not older than T, by whole seconds
 //!   GET /window?from=A&to=B&after=…   newest first, in [A, B)
 //!   GET /list?page=N                  all of them by id, a page without records at the end
 //! ```
@@ -35,6 +35,10 @@ pub enum Fault {
     Break {
         from_request: u64,
     },
+    /// Answers say 404.
+    Gone,
+    /// Answers have no records.
+    Empty,
 }
 
 #[derive(Clone)]
@@ -164,9 +168,13 @@ impl Server {
                 data = held;
             }
         }
-        let body = data.body(url.path(), &query);
+        let (status, body) = match data.fault {
+            Fault::Gone => ("404 Not Found", String::new()),
+            Fault::Empty => ("200 OK", r#"{"data":[],"next":null}"#.to_owned()),
+            _ => ("200 OK", data.body(url.path(), &query)),
+        };
         drop(data);
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", body.len());
         stream.write_all(head.as_bytes()).ok()?;
         if is_broken {
             stream.write_all(&body.as_bytes()[..body.len() / 2]).ok()?;
@@ -186,8 +194,9 @@ impl Data {
         let all = self.records.iter().map(|(id, (at, n))| (*id, *at, *n));
         let mut states: Vec<State> = match path {
             "/feed" => {
+                // As many APIs do, it knows whole seconds only.
                 let since: Timestamp = text("since").parse().unwrap();
-                all.filter(|(_, at, _)| Timestamp::from_millisecond(*at).unwrap() >= since)
+                all.filter(|(_, at, _)| at / 1000 >= since.as_second())
                     .filter(|(id, at, _)| after.is_none_or(|after| (*at, *id) > after))
                     .collect()
             }
