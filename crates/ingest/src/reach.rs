@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::auth::{AuthSettings, Context, authenticator};
+use crate::auth::{Context, authenticator};
 use crate::error::Error;
 use crate::http::{
     CallsOf, Clock, Guard, Limiter, Live, Recorder, Replay, Sender, SystemClock, Totals, Transport,
@@ -105,10 +105,8 @@ impl Reach {
             limiter,
             guard,
             clock.clone(),
-            connection.retry.clone(),
-            connection.attempt_timeout,
             redactor.clone(),
-            matches!(connection.auth, AuthSettings::AwsSigv4(_)),
+            connection,
         ));
         let vault = Arc::new(vault);
         let calls = Arc::new(CallsOf::new(&sender));

@@ -11,7 +11,7 @@
 //!
 //! [`authenticator`] makes one of the kinds, each in a file of its own, behind [`Authenticator`]. Texts of
 //! the settings hold references to secrets ([`Text`]) and are read anew after a 401. Token and login calls go
-//! to the URL of the settings through [`Calls`](crate::http::Calls), whose clock counts the life of a token.
+//! to the URL of the settings through [`Calls`], whose clock counts the life of a token.
 
 mod answer;
 mod api_key;

@@ -16,10 +16,10 @@ use super::{
     Answer, Body, CallError, Calls, Clock, Guard, Limiter, Request, Transport, TransportError,
     Verdict, retry_after,
 };
-use crate::auth::{Authenticator, Generation};
+use crate::auth::{AuthSettings, Authenticator, Generation};
 use crate::page::{JsonPath, find};
 use crate::secrets::Redactor;
-use crate::source::plan::{Retry, Rule};
+use crate::source::plan::{Connection, Retry, Rule};
 
 /// Redirects that one request may lead through.
 const MAX_REDIRECTS: usize = 10;
@@ -125,21 +125,19 @@ impl Sender {
         limiter: Arc<Limiter>,
         guard: Guard,
         clock: Arc<dyn Clock>,
-        retry: Retry,
-        attempt_timeout: Duration,
         redactor: Redactor,
-        renews_when_forbidden: bool,
+        connection: &Connection,
     ) -> Self {
         Self {
             transport,
             limiter,
             guard,
             clock,
-            retry,
-            attempt_timeout,
+            retry: connection.retry.clone(),
+            attempt_timeout: connection.attempt_timeout,
             redactor,
             auth: OnceLock::new(),
-            renews_when_forbidden,
+            renews_when_forbidden: matches!(connection.auth, AuthSettings::AwsSigv4(_)),
             call_totals: Totals::default(),
         }
     }

@@ -1,6 +1,6 @@
 //! A source file as it is written: serde's types, which the JSON Schema and the reference are made from.
 //!
-//! Nothing is checked here beyond names and kinds; [`compile`](super::compile) makes the request plan of
+//! Nothing is checked here beyond names and kinds; `compile/` makes the request plan of
 //! it. The comments of the fields are what editors show and docs/sources.md prints.
 
 use super::ordered::Ordered;

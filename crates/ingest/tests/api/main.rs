@@ -21,6 +21,14 @@
 //!
 //! A test is named after its rule in docs; `trap_NN` names what other programs got wrong there.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests fail by panicking"
+)]
+
 mod errors;
 mod formats;
 mod incremental;
