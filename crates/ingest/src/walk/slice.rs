@@ -559,7 +559,15 @@ impl Progress<'_> {
 impl Incremental {
     /// Where a run begins to read when the last one came to `cursor`, as requests will say it.
     fn as_read_again(&self, cursor: &Cursor) -> Cursor {
-        let begin = cursor.back(self.lookback);
+        let begin = match (cursor.back(self.lookback), &self.format) {
+            // Many APIs look at whole seconds only, and give what is a little older than they were asked for.
+            (Cursor::Time(time), CursorFormat::Rfc3339) => {
+                let second = time.as_nanosecond().div_euclid(1_000_000_000);
+                let whole = i64::try_from(second).ok().and_then(|s| Timestamp::from_second(s).ok());
+                Cursor::Time(whole.unwrap_or(time))
+            }
+            (begin, _) => begin,
+        };
         self.format.parse(&self.format.text(&begin)).unwrap_or(begin)
     }
 }

@@ -61,7 +61,9 @@ async fn i5_cursors_of_every_format(
     assert_eq!(lab.cursor("items", "").await.as_deref(), Some(second));
     lab.run(&api).await.ok();
 
-    assert_eq!(server.params("since"), [Some(first.to_owned()), Some(second.to_owned())]);
+    // Times are asked for by whole seconds: many APIs look no closer.
+    let asked = second.replace(".25Z", "Z");
+    assert_eq!(server.params("since"), [Some(first.to_owned()), Some(asked)]);
     assert_eq!(lab.ids("items").await, [1], "read twice, landed once");
 }
 
