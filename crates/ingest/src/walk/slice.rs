@@ -304,8 +304,11 @@ impl SliceWalk<'_> {
             let mut page = reader.into_page();
             let next = match &delivered {
                 Delivery::Skipped => {
-                    // Nothing was read from here on: a run that finds it again begins here.
-                    self.give(&mut gathered, None, sink).await?;
+                    // Nothing was read from here on. Where there is a state, it stays where the stretch
+                    // began, and a run that finds the rest reads again what was gathered of it.
+                    if progress.is_none() {
+                        self.give(&mut gathered, None, sink).await?;
+                    }
                     return Ok(End::Skipped);
                 }
                 Delivery::Ignored => {

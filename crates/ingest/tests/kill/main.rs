@@ -172,12 +172,19 @@ fn i13_a_server_that_dies_midway(
 #[rstest]
 fn i13_a_server_that_has_nothing_for_a_while(
     #[values(Kind::Feed, Kind::Window)] kind: Kind,
-    #[values(Fault::Gone, Fault::Empty)] fault: Fault,
+    #[values(Fault::Gone { from_request: 1 }, Fault::Gone { from_request: 4 }, Fault::Empty)]
+    fault: Fault,
 ) {
     let place = small(kind);
+    if fault != Fault::Empty {
+        place.server.set(fault);
+        place.complete("half");
+        place.server.set(Fault::None);
+    }
     place.complete("one");
-    place.server.set(fault);
+    place.assert_all_committed();
     for run_id in ["nothing", "nothing-again"] {
+        place.server.set(fault);
         place.complete(run_id);
     }
     place.server.set(Fault::None);

@@ -36,7 +36,9 @@ pub enum Fault {
         from_request: u64,
     },
     /// Answers say 404.
-    Gone,
+    Gone {
+        from_request: u64,
+    },
     /// Answers have no records.
     Empty,
 }
@@ -169,7 +171,9 @@ impl Server {
             }
         }
         let (status, body) = match data.fault {
-            Fault::Gone => ("404 Not Found", String::new()),
+            Fault::Gone { from_request } if number >= from_request => {
+                ("404 Not Found", String::new())
+            }
             Fault::Empty => ("200 OK", r#"{"data":[],"next":null}"#.to_owned()),
             _ => ("200 OK", data.body(url.path(), &query)),
         };
