@@ -126,6 +126,11 @@ impl Error {
                 _ => {}
             }
         }
+        if let Error::Recording { source, .. } = self
+            && source.kind() == std::io::ErrorKind::NotFound
+        {
+            return Some("`ingest run SOURCE --to PLACE --record DIR` makes such a folder");
+        }
         match self.exit_code() {
             75 => Some("the same run can succeed later: try again"),
             _ => None,
@@ -149,8 +154,11 @@ fn place_code(error: &PlaceError) -> u8 {
     if error.is_permission_denied() {
         return 77;
     }
-    match error.kind() {
-        PlaceFault::User => 73,
+    match error {
+        PlaceError::Empty
+        | PlaceError::UnknownScheme { .. }
+        | PlaceError::InvalidAddress { .. } => 64,
+        _ if error.kind() == PlaceFault::User => 73,
         _ => 74,
     }
 }
@@ -167,7 +175,7 @@ fn land_code(error: &LandError) -> u8 {
     match error {
         LandError::Log(error) => log_code(error),
         LandError::Place(error) => place_code(error),
-        LandError::Overtaken { .. } => 75,
+        LandError::Overtaken => 75,
         LandError::TooFew { .. } => 65,
         LandError::Compress(_) | LandError::Spool(_) => 74,
     }

@@ -106,7 +106,7 @@ async fn plan(args: &Plan) -> Result<(), Error> {
     for position in streams {
         planned.push(probe::plan(&source, &reach, position, place.as_ref()).await?);
     }
-    to_stdout(output::planned(&planned, source.connection.auth.shown()).as_bytes())
+    to_stdout(output::planned(&planned, &source.connection.auth.shown()).as_bytes())
 }
 
 async fn run_to_stdout(args: &Run, console: &Console) -> Result<(), Error> {
@@ -144,6 +144,7 @@ async fn run(args: &Run, console: &Arc<Console>) -> Result<(), Error> {
         part_age: args.part_age(),
         is_full: args.full,
     };
+    check_run_id(&source, &settings.run_id)?;
     let stop = signals::listen().map_err(Error::Output)?;
     console.run_started(&source.name, &settings.run_id);
     let (report, outcome) =
@@ -167,6 +168,14 @@ async fn run(args: &Run, console: &Arc<Console>) -> Result<(), Error> {
         }
     }
     outcome.and(printed)
+}
+
+/// An id that cannot be part of a key is an error of usage, before there is a run.
+fn check_run_id(source: &Source, run_id: &str) -> Result<(), Error> {
+    for stream in &source.streams {
+        stream.name.data_folder("", run_id).map_err(|error| Error::Option(error.to_string()))?;
+    }
+    Ok(())
 }
 
 fn report_json(report: &Report, outcome: &Result<(), Error>) -> serde_json::Value {

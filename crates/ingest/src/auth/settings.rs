@@ -1,5 +1,6 @@
 //! What a source file says about credentials.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -32,14 +33,16 @@ pub enum AuthSettings {
 
 impl AuthSettings {
     /// What a plan shows of it: where credentials go, and never which.
-    pub fn shown(&self) -> &'static str {
-        match self {
+    pub fn shown(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             AuthSettings::None => "",
-            AuthSettings::ApiKey(settings) => match settings.place {
-                Place::Header => "with a key in a header",
-                Place::Query => "with a key in the query",
-                Place::Cookie => "with a key in a cookie",
-            },
+            AuthSettings::ApiKey(ApiKeySettings { place, name, .. }) => {
+                return Cow::Owned(match place {
+                    Place::Header => format!("{}: ***", name.to_ascii_lowercase()),
+                    Place::Query => format!("with `{name}=***` in the query"),
+                    Place::Cookie => format!("cookie: {name}=***"),
+                });
+            }
             AuthSettings::Bearer(_) => "authorization: Bearer ***",
             AuthSettings::Basic(_) => "authorization: Basic ***",
             AuthSettings::Oauth2ClientCredentials(_) | AuthSettings::Oauth2RefreshToken(_) => {
@@ -47,7 +50,7 @@ impl AuthSettings {
             }
             AuthSettings::Session(_) => "with the token of a login",
             AuthSettings::AwsSigv4(_) => "authorization: AWS4-HMAC-SHA256 ***",
-        }
+        })
     }
 }
 

@@ -29,16 +29,16 @@ pub(crate) enum LandError {
     Place(#[from] PlaceError),
     /// Another run has committed meanwhile.
     #[error(
-        "another run of stream `{stream}` has committed meanwhile; what this one has since its last commit was \
-             thrown away, and the next run reads it again"
+        "another run has committed meanwhile; what this one has since its last commit was thrown away, and the \
+             next run reads it again"
     )]
-    Overtaken { stream: String },
+    Overtaken,
     /// Fewer records than there should be.
     #[error(
-        "stream `{stream}` gave {num_records} records, fewer than the {expected} of `expect_min_records`; nothing \
-             of them was committed"
+        "{num_records} records came, fewer than the {expected} of `expect_min_records`; what was not committed \
+             yet is thrown away"
     )]
-    TooFew { stream: String, num_records: u64, expected: u64 },
+    TooFew { num_records: u64, expected: u64 },
     /// The compressor fails.
     #[error("cannot compress records")]
     Compress(#[source] io::Error),
@@ -178,7 +178,6 @@ impl Lander {
     pub(crate) async fn finish(mut self) -> Result<Landed, LandError> {
         if self.landed.num_records < self.expect_min_records {
             let error = LandError::TooFew {
-                stream: self.log.name().stream().to_owned(),
                 num_records: self.landed.num_records,
                 expected: self.expect_min_records,
             };
@@ -265,12 +264,11 @@ impl Lander {
         match self.log.commit(&manifest, &self.state).await? {
             Commit::Committed => {}
             Commit::Overtaken => {
-                let stream = name.stream().to_owned();
                 let keys: Vec<_> = self.files.drain(..).map(|file| file.key).collect();
                 if !keys.is_empty() {
                     let _ = self.place.delete(&keys).await;
                 }
-                return Err(LandError::Overtaken { stream });
+                return Err(LandError::Overtaken);
             }
         }
         crate::pause::pause_at("after the commit");

@@ -12,7 +12,6 @@ use solder_ingest::{Compression, Error};
 #[command(
     name = "ingest",
     version,
-    about,
     long_about = None,
     arg_required_else_help = true,
     after_help = "docs/sources.md says how a source is written."
@@ -110,7 +109,7 @@ Examples:
 
 Exit codes:
   0   done                                      73, 74    the place or stdout cannot be written
-  64  the command line cannot be understood     75        try again: the only code for which that helps
+  64  the command line cannot be understood     75        try again: only here that helps
   65  the data are not as the source says       77        credentials refused, or not to be had
   66  there is no source file                   78        the source is wrong
   69  the API says no, or is not there          130, 143  stopped by SIGINT, SIGTERM

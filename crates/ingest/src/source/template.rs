@@ -46,7 +46,7 @@ pub enum Placeholder {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// A placeholder that does not exist.
-    #[error("unknown placeholder `{{{name}}}`{}; braces that are meant as such are doubled: `{{{{{name}}}}}`", nearest(suggestion.as_deref()))]
+    #[error("unknown placeholder `{{{name}}}` (braces that are meant as such are doubled: `{{{{{name}}}}}`){}", nearest(suggestion.as_deref()))]
     Unknown {
         /// What stands between the braces.
         name: String,

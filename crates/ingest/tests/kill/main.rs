@@ -210,7 +210,7 @@ fn i13_two_runs_at_once(
     let codes: Vec<_> = ended.iter().map(|ended| ended.code).collect();
     assert!(matches!(codes[..], [0, 75] | [75, 0]), "{ended:?}");
     let loser = ended.iter().find(|ended| ended.code == 75).unwrap();
-    assert!(loser.stderr.contains("another run of stream"), "{}", loser.stderr);
+    assert!(loser.stderr.contains("another run has committed"), "{}", loser.stderr);
     assert_eq!(loser.report["streams"][0]["num_commits"], 0);
     let num_parts: usize = place.files("data").len();
     let again = place.complete("again");

@@ -68,11 +68,11 @@ fn base_url(text: &str, params: &Params) -> Checked<Url> {
         [Part::Literal(text)] => text,
         _ => return Err(fault("only `{param.NAME}` can stand in a base URL")),
     };
-    let mut url =
-        Url::parse(text).map_err(|error| fault(format!("`{text}` is no URL: {error}")))?;
-    if !matches!(url.scheme(), "http" | "https") {
+    if !["https://", "http://"].iter().any(|scheme| text.starts_with(scheme)) {
         return Err(fault(format!("`{text}` begins with neither https:// nor http://")));
     }
+    let mut url =
+        Url::parse(text).map_err(|error| fault(format!("`{text}` is no URL: {error}")))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(fault("credentials belong in `auth`, not in the URL"));
     }

@@ -43,8 +43,8 @@ impl Context<'_> {
             .map(|incremental| incremental_of(incremental, &used))
             .transpose()
             .within("incremental")?;
-        let partitions = self.partitions(stream, &used)?;
         check_placeholders(&used, stream)?;
+        let partitions = self.partitions(stream, &used)?;
         let mode = match (stream.mode, &incremental) {
             (Some(doc::WriteMode::Replace), Some(_)) => {
                 return Err(fault("an incremental stream appends: it has only what is new"))

@@ -1,0 +1,50 @@
+//! stderr where it is no terminal: JSON, a line for each event, the run's id in each.
+
+use crate::api::{Answer, Asked, orders, orders_source, serve};
+use crate::support::Folder;
+
+#[test]
+fn lines_of_a_run() {
+    let folder = Folder::new().with("api.yaml", orders_source(&serve(orders)));
+    let outcome = folder.ingest("run api.yaml --to raw --run-id r-1");
+    let lines = outcome.log();
+    for line in &lines {
+        assert_eq!(line["run_id"], "r-1");
+        assert!(line["time"].as_str().unwrap().ends_with('Z'));
+        assert!(line["level"].is_string());
+    }
+    let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    let expected = ["run_started", "stream_started", "committed", "stream_finished", "summary"];
+    assert_eq!(events, expected);
+    assert_eq!(lines[4]["streams"][0]["num_records"], 3);
+}
+
+#[test]
+fn lines_of_a_run_that_fails() {
+    let answer = |_: &Asked| Answer::status("403 Forbidden", "no");
+    let folder = Folder::new().with("api.yaml", orders_source(&serve(answer)));
+    let lines = folder.ingest("run api.yaml --to raw").log();
+    let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["run_started", "stream_started", "stream_failed", "summary", "failed"]);
+    let [.., summary, failed] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!((&summary["exit_code"], &failed["exit_code"]), (&77.into(), &77.into()));
+    assert_eq!(failed["retryable"], false);
+}
+
+/// A failure before there is a run is a line too.
+#[test]
+fn lines_without_a_run() {
+    let lines = Folder::new().ingest("run nowhere.yaml --to raw").log();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!((&lines[0]["event"], &lines[0]["exit_code"]), (&"failed".into(), &66.into()));
+}
+
+/// The option decides, whatever stderr is.
+#[test]
+fn the_format_of_the_log() {
+    let folder = Folder::new().with("api.yaml", orders_source(&serve(orders)));
+    let text = folder.ingest("run api.yaml --to raw --log text");
+    assert_eq!((text.code, text.stderr.as_str()), (0, ""), "no bar without a terminal");
+    let text = folder.ingest("--log text run nowhere.yaml --to raw");
+    assert!(text.stderr.starts_with("error: "), "{}", text.stderr);
+}
