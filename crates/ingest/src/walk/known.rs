@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use crate::cursor::Cursor;
 
 /// Fingerprints of this run that are remembered: pages repeat what the last few had.
-pub(crate) const MAX_RECENT: usize = 1 << 18;
+const MAX_RECENT: usize = 1 << 18;
 /// Fingerprints that a state holds at most: 32 characters and a cursor each.
 const MAX_SEEN: usize = 100_000;
 
@@ -14,6 +14,24 @@ const MAX_SEEN: usize = 100_000;
 pub(crate) type Fingerprint = u128;
 /// A record that was landed, and its cursor where it has one.
 pub(crate) type Seen = (Fingerprint, Option<Cursor>);
+
+/// Drops of the records of a page, in their order, those that nobody asks for again: all but the last, and the
+/// newest of the others. A page may have any number.
+pub(crate) fn shorten(met: &mut Vec<Seen>) {
+    if met.len() >= 2 * (MAX_RECENT + MAX_SEEN) {
+        let last = met.split_off(met.len() - MAX_RECENT);
+        keep_newest(met, MAX_SEEN);
+        met.extend(last);
+    }
+}
+
+/// Keeps so many of the newest, in any order. A state holds no more of them.
+fn keep_newest(seen: &mut Vec<Seen>, number: usize) {
+    if seen.len() > number {
+        seen.select_nth_unstable_by(number, |a, b| b.1.cmp(&a.1));
+        seen.truncate(number);
+    }
+}
 
 /// Which records were landed, for one partition.
 #[derive(Debug, Default)]
@@ -24,6 +42,8 @@ pub(crate) struct Known {
     order: VecDeque<Fingerprint>,
     /// Those that the next run may read again, with their cursors.
     candidates: HashMap<Fingerprint, Option<Cursor>>,
+    /// So many candidates are looked through for those that can be forgotten.
+    prune_at: usize,
 }
 
 impl Known {
@@ -36,17 +56,18 @@ impl Known {
     }
 
     /// Remembers the records of a page that counts.
-    pub(crate) fn remember(
-        &mut self,
-        page: Vec<(Fingerprint, Option<Cursor>)>,
-        for_next_run: bool,
-    ) {
+    pub(crate) fn remember(&mut self, page: Vec<Seen>, for_next_run: bool) {
         for (fingerprint, cursor) in page {
             if self.recent.insert(fingerprint) {
                 self.order.push_back(fingerprint);
             }
             if for_next_run {
                 self.candidates.insert(fingerprint, cursor);
+            }
+            if self.candidates.len() > 2 * MAX_SEEN {
+                let mut all: Vec<Seen> = self.candidates.drain().collect();
+                keep_newest(&mut all, MAX_SEEN);
+                self.candidates.extend(all);
             }
         }
         while self.order.len() > MAX_RECENT {
@@ -56,10 +77,12 @@ impl Known {
         }
     }
 
-    /// Forgets what lies before `threshold`, where the next run will not come: for walks of any length.
+    /// Forgets what lies before `threshold`, where the next run will not come: now and then, so that of a long
+    /// ascending walk few are looked through for each state.
     pub(crate) fn prune(&mut self, threshold: &Cursor) {
-        if self.candidates.len() > 2 * MAX_SEEN {
+        if self.candidates.len() >= self.prune_at {
             self.candidates.retain(|_, cursor| cursor.as_ref().is_none_or(|c| c >= threshold));
+            self.prune_at = 2 * self.candidates.len() + 1000;
         }
     }
 
@@ -87,5 +110,43 @@ impl Known {
         seen.sort_unstable_by(|a, b| b.cmp(a));
         seen.truncate(MAX_SEEN);
         seen.into_iter().map(|(cursor, fingerprint)| (fingerprint, cursor.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cursor(number: usize) -> Option<Cursor> {
+        Some(Cursor::Integer(number as i128))
+    }
+
+    /// Of a walk of any length, in pages of any length and in any order, the newest are handed on, and memory
+    /// is bounded.
+    #[test]
+    fn i5_long_walks() {
+        let number = 2 * (MAX_RECENT + MAX_SEEN) + 1000;
+        for (is_one_page, cursor_of) in
+            [(true, (|n| usize::MAX - n) as fn(usize) -> usize), (false, |n| n), (false, |_| 7)]
+        {
+            let mut known = Known::default();
+            let mut page = Vec::new();
+            for n in 0..number {
+                page.push((n as Fingerprint, cursor(cursor_of(n))));
+                shorten(&mut page);
+                if !is_one_page && page.len() == 1000 {
+                    known.remember(std::mem::take(&mut page), true);
+                    assert!(known.candidates.len() <= 2 * MAX_SEEN);
+                }
+            }
+            known.remember(page, true);
+            assert!(known.candidates.len() <= 2 * MAX_SEEN);
+            let seen = known.for_next_run(None, true);
+            assert_eq!(seen.len(), MAX_SEEN);
+            let oldest = seen.iter().map(|(_, cursor)| cursor).min().unwrap();
+            let mut all: Vec<_> = (0..number).map(|n| cursor(cursor_of(n))).collect();
+            all.sort_unstable();
+            assert_eq!(*oldest, all[number - MAX_SEEN]);
+        }
     }
 }

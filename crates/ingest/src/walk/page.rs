@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use async_trait::async_trait;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::known::{Fingerprint, Known, MAX_RECENT};
+use super::known::{Known, Seen, shorten};
 use super::slices::{ParentRecord, parent_record};
 use super::spool::Spool;
 use crate::cursor::Cursor;
@@ -49,7 +49,7 @@ pub(crate) struct Page {
     /// And those of the lines that are kept.
     pub(crate) kept_cursors: Option<(Cursor, Cursor)>,
     /// The records met, with their cursors; only of streams with a key.
-    pub(crate) met: Vec<(Fingerprint, Option<Cursor>)>,
+    pub(crate) met: Vec<Seen>,
     pub(crate) last_record: Option<Vec<u8>>,
     pub(crate) parents: Vec<(usize, ParentRecord)>,
     pub(crate) records_found: bool,
@@ -145,11 +145,8 @@ impl<'a> PageReader<'a> {
             // Without a key, two equal records may be two.
             let is_known = self.known.contains(fingerprint);
             let met = &mut self.page.met;
-            // Without a state, only the last are asked for again: a page may have any number.
-            if stream.incremental.is_none() && met.len() >= 2 * MAX_RECENT {
-                met.drain(..MAX_RECENT);
-            }
             met.push((fingerprint, cursor.clone()));
+            shorten(met);
             if is_known {
                 self.page.num_repeated += 1;
                 return Ok(());
