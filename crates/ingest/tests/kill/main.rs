@@ -15,12 +15,14 @@
 mod chance;
 mod place;
 mod server;
+mod store;
 
 use std::fs;
 
 use place::{Kind, Place, end, signal};
 use rstest::rstest;
 use server::{Fault, Server};
+use store::{Lost, Store};
 
 /// The stages before the manifest exists, in order.
 const BEFORE_COMMIT: [&str; 3] = ["after the begin", "after a part", "before the commit"];
@@ -189,6 +191,42 @@ fn i13_a_server_that_has_nothing_for_a_while(
     }
     place.server.set(Fault::None);
     place.complete("two");
+    place.assert_all_committed();
+}
+
+/// The store loses its answers to some writes: what took effect is recognised.
+#[rstest]
+fn i13_lost_answers(
+    #[values(Kind::Feed, Kind::List)] kind: Kind,
+    #[values("raw/runs/", "raw/data/", "raw/manifests/", "raw/state/")] keys: &'static str,
+    #[values(Lost::Cut, Lost::Error)] lost: Lost,
+) {
+    let store = Store::start();
+    let place = small(kind).in_store(&store);
+    for run_id in ["one", "two"] {
+        store.lose(keys, lost, 1);
+        place.complete(run_id);
+        assert!(store.has_lost() || (keys == "raw/data/" && run_id == "two"));
+        place.assert_all_committed();
+    }
+    assert_eq!(place.num_commits(), 2);
+}
+
+/// The answer to a commit never comes: nobody knows, but it stands, and the next run goes on behind it.
+#[rstest]
+fn i13_answers_that_stay_lost(
+    #[values(Kind::Feed, Kind::List)] kind: Kind,
+    #[values("again", "one")] next_id: &str,
+) {
+    let store = Store::start();
+    let place = small(kind).in_store(&store);
+    store.lose("raw/manifests/", Lost::Error, 3);
+    let ended = place.run("one");
+    assert_eq!(ended.code, 75, "{}", ended.stderr);
+    assert!(store.has_lost());
+    place.assert_all_committed();
+    let outcome = if next_id == "one" { "already_committed" } else { "committed" };
+    assert_eq!(place.complete(next_id).outcome(), outcome);
     place.assert_all_committed();
 }
 

@@ -13,6 +13,7 @@ use solder_landing::raw::{CommittedStream, committed};
 use tempfile::TempDir;
 
 use crate::server::{Fault, PATIENCE, Server, State, read_all};
+use crate::store::{BUCKET, Store};
 
 /// How the server gives its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +55,8 @@ pub struct Place {
     folder: TempDir,
     pub kind: Kind,
     pub server: Server,
+    /// Where `raw/` is, when it is not in the folder.
+    store: Option<Store>,
 }
 
 impl Place {
@@ -64,7 +67,12 @@ impl Place {
             .replace("ADDRESS", &server.address)
             .replace("INITIAL", &initial.to_string());
         fs::write(folder.path().join("api.yaml"), source).unwrap();
-        Place { folder, kind, server }
+        Place { folder, kind, server, store: None }
+    }
+
+    /// With `raw/` in a store.
+    pub fn in_store(self, store: &Store) -> Place {
+        Place { store: Some(store.clone()), ..self }
     }
 
     pub fn raw(&self) -> PathBuf {
@@ -75,7 +83,17 @@ impl Place {
     pub fn command(&self, run_id: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ingest"));
         command.current_dir(self.folder.path());
-        command.args(["run", "api.yaml", "--to", "raw", "--stream", self.kind.stream()]);
+        command.args(["run", "api.yaml", "--stream", self.kind.stream(), "--to"]);
+        match &self.store {
+            None => command.arg("raw"),
+            Some(store) => command
+                .arg(format!("s3://{BUCKET}/raw"))
+                .env("AWS_ENDPOINT_URL", &store.endpoint)
+                .env("AWS_MAX_ATTEMPTS", "3")
+                .env("AWS_REGION", "eu-central-1")
+                .env("AWS_ACCESS_KEY_ID", "key")
+                .env("AWS_SECRET_ACCESS_KEY", "secret"),
+        };
         command.args(["--run-id", run_id, "--report", "json", "--part-size", "1"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -193,6 +211,9 @@ impl Place {
     }
 
     fn stream(&self) -> Option<CommittedStream> {
+        if let Some(store) = &self.store {
+            store.save(self.folder.path());
+        }
         let raw = Raw::parse(self.raw().to_str().unwrap()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let streams = runtime.block_on(committed(&raw)).unwrap()?;
