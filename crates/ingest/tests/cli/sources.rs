@@ -37,6 +37,10 @@ streams:
 #[case::source_bad_url("https://shop.example", "shop.example")]
 #[case::source_bad_records_path("$.data[*]", "$.data[?(@.x)]")]
 #[case::source_other_version("version: 1", "version: 2")]
+#[case::source_overlap_without_key(
+    "primary_key: [id]\n    paginate: { type: page, size: 100, size_param: per_page }",
+    "paginate: { type: offset, size: 100, overlap: 5 }"
+)]
 #[case::source_key_twice("    records:", "    path: /x\n    records:")]
 #[case::source_bad_yaml("  orders:", "  orders: {")]
 #[case::source_several("path:", "paht:\n    primry_key: [x]\n    mode: apend\n    path:")]

@@ -12,7 +12,7 @@ use super::rules::rules;
 use super::values::{method_of, nearest, path, unsigned};
 use crate::page::{Format, JsonPath};
 use crate::source::document as doc;
-use crate::source::plan::{Job, Parent, RequestPlan, Stream};
+use crate::source::plan::{Job, Parent, RequestPlan, Stream, Style};
 use crate::source::template::{Params, Part, Placeholder, Template};
 
 /// What the streams of a source are checked against.
@@ -25,6 +25,13 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     pub(super) fn stream(&self, name: StreamName, stream: &doc::Stream) -> Checked<Stream> {
         let paginate = paginate(&stream.paginate).within("paginate")?;
+        if matches!(&paginate.style, Style::Offset { overlap: 1.., .. })
+            && stream.primary_key.is_empty()
+        {
+            return Err(fault("it needs a `primary_key`: records that come twice are known by it"))
+                .within("overlap")
+                .within("paginate");
+        }
         let mut request = self.page_request(stream)?;
         let mut used: Vec<Placeholder> = request.placeholders().cloned().collect();
         let add = self.templates(&stream.add, "add", Template::without_secrets)?;
