@@ -78,6 +78,20 @@ impl CursorFormat {
         }
     }
 
+    /// A cursor as requests say it: rounded down to what texts of this format hold, and of a time's text to whole
+    /// seconds, since many APIs look no closer, or refuse fractions.
+    pub fn as_asked(&self, cursor: Cursor) -> Cursor {
+        let cursor = match (cursor, self) {
+            (Cursor::Time(time), CursorFormat::Rfc3339) => {
+                let second = time.as_nanosecond().div_euclid(1_000_000_000);
+                let whole = i64::try_from(second).ok().and_then(|s| Timestamp::from_second(s).ok());
+                Cursor::Time(whole.unwrap_or(time))
+            }
+            (cursor, _) => cursor,
+        };
+        self.parse(&self.text(&cursor)).unwrap_or(cursor)
+    }
+
     /// Whether cursors are moments, so that durations can be added.
     pub fn is_time(&self) -> bool {
         !matches!(self, CursorFormat::Integer | CursorFormat::Text)
@@ -91,6 +105,35 @@ impl Cursor {
         match self {
             Cursor::Time(time) => Cursor::Time(time.checked_sub(by).unwrap_or(Timestamp::MIN)),
             other => other.clone(),
+        }
+    }
+}
+
+/// The lowest and the highest of some cursors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CursorRange {
+    /// The lowest.
+    pub lowest: Cursor,
+    /// The highest.
+    pub highest: Cursor,
+}
+
+impl CursorRange {
+    /// Makes a range, where there is none yet, or wider, so that it holds a cursor.
+    pub fn include(range: &mut Option<Self>, cursor: &Cursor) {
+        match range {
+            None => *range = Some(Self { lowest: cursor.clone(), highest: cursor.clone() }),
+            Some(range) if *cursor < range.lowest => range.lowest = cursor.clone(),
+            Some(range) if *cursor > range.highest => range.highest = cursor.clone(),
+            Some(_) => {}
+        }
+    }
+
+    /// As [`CursorRange::include`], of all that another range holds.
+    pub fn join(range: &mut Option<Self>, other: Option<Self>) {
+        if let Some(other) = other {
+            Self::include(range, &other.lowest);
+            Self::include(range, &other.highest);
         }
     }
 }

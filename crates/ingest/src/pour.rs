@@ -54,7 +54,7 @@ impl UnitSink for WriterSink {
     async fn take(&self, unit: Unit) -> Result<(), WalkError> {
         let mut out = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let write = || {
-            let mut chunks = unit.lines.into_chunks()?;
+            let mut chunks = unit.records.lines.into_chunks()?;
             while let Some(chunk) = chunks.next()? {
                 out.write_all(&chunk)?;
             }
@@ -64,7 +64,7 @@ impl UnitSink for WriterSink {
             *self.failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
             return Err(WalkError::Landing);
         }
-        self.num_records.fetch_add(unit.num_records, Ordering::Relaxed);
+        self.num_records.fetch_add(unit.records.num_records, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -432,7 +432,7 @@ struct LandingSink {
 #[async_trait]
 impl UnitSink for LandingSink {
     async fn take(&self, mut unit: Unit) -> Result<(), WalkError> {
-        for (child, record) in unit.parents.drain(..) {
+        for (child, record) in unit.records.parents.drain(..) {
             lock(&self.parents).entry(child).or_default().push(record);
         }
         self.units.send(unit).await.map_err(|_| WalkError::Landing)
@@ -448,7 +448,7 @@ struct ParentSink {
 #[async_trait]
 impl UnitSink for ParentSink {
     async fn take(&self, unit: Unit) -> Result<(), WalkError> {
-        lock(&self.parents).extend(unit.parents.into_iter().map(|(_, record)| record));
+        lock(&self.parents).extend(unit.records.parents.into_iter().map(|(_, record)| record));
         Ok(())
     }
 }
@@ -492,9 +492,9 @@ fn empty_report(stream: &Stream) -> StreamReport {
 fn take_counts(report: &mut StreamReport, landed: &Landed) {
     report.num_pages = landed.num_pages;
     report.num_records = landed.num_records;
-    report.num_repeated = landed.num_repeated;
-    report.num_older = landed.num_older;
-    report.num_redacted = landed.num_redacted;
+    report.num_repeated = landed.oddities.num_repeated;
+    report.num_older = landed.oddities.num_older;
+    report.num_redacted = landed.oddities.num_redacted;
     report.num_files = landed.num_files;
     report.num_file_bytes = landed.num_bytes;
     report.num_commits = landed.num_commits;

@@ -16,7 +16,7 @@ use crate::http::Clock;
 use crate::progress::Progress;
 use crate::source::document::CursorFormat;
 use crate::source::plan::Stream;
-use crate::walk::{Run, Unit};
+use crate::walk::{Oddities, Run, Unit};
 
 /// Why records could not be landed.
 #[derive(Debug, thiserror::Error)]
@@ -65,9 +65,7 @@ pub(crate) struct Landing {
 pub(crate) struct Landed {
     pub(crate) num_records: u64,
     pub(crate) num_pages: u64,
-    pub(crate) num_repeated: u64,
-    pub(crate) num_older: u64,
-    pub(crate) num_redacted: u64,
+    pub(crate) oddities: Oddities,
     pub(crate) num_files: u64,
     pub(crate) num_bytes: u64,
     pub(crate) num_commits: u64,
@@ -135,23 +133,19 @@ impl Lander {
     /// Takes a unit: it counts with the next commit, which this may be the time for.
     pub(crate) async fn take(&mut self, unit: Unit) -> Result<(), LandError> {
         let landed = &mut self.landed;
-        landed.num_records += unit.num_records;
-        landed.num_pages += unit.counts.num_pages;
-        landed.num_repeated += unit.counts.num_repeated;
-        landed.num_older += unit.counts.num_older;
-        landed.num_redacted += unit.counts.num_redacted;
-        self.landing.progress.landed(
-            self.log.name().stream(),
-            unit.num_records,
-            unit.lines.num_bytes(),
-        );
-        if !unit.lines.is_empty() {
+        let records = unit.records;
+        landed.num_records += records.num_records;
+        landed.num_pages += records.num_pages;
+        landed.oddities += records.oddities;
+        let (stream, num_bytes) = (self.log.name().stream(), records.lines.num_bytes());
+        self.landing.progress.landed(stream, records.num_records, num_bytes);
+        if !records.lines.is_empty() {
             let part = self.part().await?;
-            let mut chunks = unit.lines.into_chunks().map_err(LandError::Spool)?;
+            let mut chunks = records.lines.into_chunks().map_err(LandError::Spool)?;
             while let Some(chunk) = chunks.next().map_err(LandError::Spool)? {
                 part.write(&chunk).await?;
             }
-            part.count(unit.num_records, unit.cursors);
+            part.count(records.num_records, records.cursors);
         }
         if let Some(state) = unit.state {
             let state = state.to_json();
@@ -288,9 +282,9 @@ impl Lander {
         [
             ("num_records", landed.num_records),
             ("num_pages", landed.num_pages),
-            ("num_repeated", landed.num_repeated),
-            ("num_older", landed.num_older),
-            ("num_redacted", landed.num_redacted),
+            ("num_repeated", landed.oddities.num_repeated),
+            ("num_older", landed.oddities.num_older),
+            ("num_redacted", landed.oddities.num_redacted),
         ]
         .into_iter()
         .filter(|(_, number)| *number > 0)

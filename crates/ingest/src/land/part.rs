@@ -10,7 +10,7 @@ use solder_landing::raw::DataFile;
 use solder_landing::{Place, Upload};
 
 use super::LandError;
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, CursorRange};
 
 /// Compressed bytes that are handed on at one time.
 const PIECE_BYTES: usize = 256 << 10;
@@ -46,7 +46,7 @@ pub(crate) struct Part {
     encoder: Encoder,
     digest: Sha256,
     num_records: u64,
-    cursors: Option<(Cursor, Cursor)>,
+    cursors: Option<CursorRange>,
     begun: Instant,
 }
 
@@ -87,12 +87,9 @@ impl Part {
     }
 
     /// Counts the records of a unit that was written.
-    pub(crate) fn count(&mut self, num_records: u64, cursors: Option<(Cursor, Cursor)>) {
+    pub(crate) fn count(&mut self, num_records: u64, cursors: Option<CursorRange>) {
         self.num_records += num_records;
-        self.cursors = match (self.cursors.take(), cursors) {
-            (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
-            (one, other) => one.or(other),
-        };
+        CursorRange::join(&mut self.cursors, cursors);
     }
 
     /// The compressed bytes so far.
@@ -122,7 +119,7 @@ impl Part {
             size_bytes,
             num_records: self.num_records,
             sha256: hex::encode(self.digest.finalize()),
-            cursor_range: self.cursors.map(|(low, high)| (text(&low), text(&high))),
+            cursor_range: self.cursors.map(|range| (text(&range.lowest), text(&range.highest))),
         })
     }
 

@@ -8,7 +8,8 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::known::{Known, Seen, shorten};
 use super::slices::{ParentRecord, parent_record};
 use super::spool::Spool;
-use crate::cursor::Cursor;
+use super::unit::Oddities;
+use crate::cursor::{Cursor, CursorRange};
 use crate::http::{AnswerHead, Reader};
 use crate::http::{Body, ReadError};
 use crate::page::{Decoder, JsonPath, Limits, Records, find, text_of};
@@ -41,13 +42,11 @@ pub(crate) struct Page {
     pub(crate) lines: Spool,
     pub(crate) num_records: u64,
     pub(crate) num_kept: u64,
-    pub(crate) num_repeated: u64,
-    pub(crate) num_older: u64,
-    pub(crate) num_redacted: u64,
+    pub(crate) oddities: Oddities,
     /// The lowest and the highest cursor that were met.
-    pub(crate) cursors: Option<(Cursor, Cursor)>,
+    pub(crate) cursors: Option<CursorRange>,
     /// And those of the lines that are kept.
-    pub(crate) kept_cursors: Option<(Cursor, Cursor)>,
+    pub(crate) kept_cursors: Option<CursorRange>,
     /// The records met, with their cursors; only of streams with a key.
     pub(crate) met: Vec<Seen>,
     pub(crate) last_record: Option<Vec<u8>>,
@@ -61,12 +60,10 @@ pub(crate) struct Page {
 impl Page {
     pub(crate) fn empty() -> Self {
         Self {
-            lines: Spool::new(),
+            lines: Spool::default(),
             num_records: 0,
             num_kept: 0,
-            num_repeated: 0,
-            num_older: 0,
-            num_redacted: 0,
+            oddities: Oddities::default(),
             cursors: None,
             kept_cursors: None,
             met: Vec::new(),
@@ -82,17 +79,6 @@ impl Page {
     pub(crate) fn value(&self, path: &JsonPath) -> Option<&[u8]> {
         let watched = self.watched.iter().find(|(other, _)| other == path);
         watched.and_then(|(_, value)| value.as_deref())
-    }
-}
-
-/// Makes a range hold a cursor.
-fn widen(range: &mut Option<(Cursor, Cursor)>, cursor: &Cursor) {
-    let (low, high) = range.get_or_insert_with(|| (cursor.clone(), cursor.clone()));
-    if cursor < low {
-        *low = cursor.clone();
-    }
-    if cursor > high {
-        *high = cursor.clone();
     }
 }
 
@@ -136,10 +122,10 @@ impl<'a> PageReader<'a> {
         let cursor = self.cursor(record)?;
         if let Some(cursor) = &cursor {
             if self.rules.not_before.as_ref().is_some_and(|start| cursor < start) {
-                self.page.num_older += 1;
+                self.page.oddities.num_older += 1;
                 return Ok(());
             }
-            widen(&mut self.page.cursors, cursor);
+            CursorRange::include(&mut self.page.cursors, cursor);
         }
         if !stream.primary_key.is_empty() {
             // Without a key, two equal records may be two.
@@ -148,12 +134,12 @@ impl<'a> PageReader<'a> {
             met.push((fingerprint, cursor.clone()));
             shorten(met);
             if is_known {
-                self.page.num_repeated += 1;
+                self.page.oddities.num_repeated += 1;
                 return Ok(());
             }
         }
         if let Some(cursor) = &cursor {
-            widen(&mut self.page.kept_cursors, cursor);
+            CursorRange::include(&mut self.page.kept_cursors, cursor);
         }
         for (child, parent) in self.rules.children {
             self.page.parents.push((*child, parent_record(parent, record)));
@@ -162,7 +148,7 @@ impl<'a> PageReader<'a> {
         let begin = self.buffer.len();
         self.write(record);
         if let Some(clean) = self.rules.redactor.clean_bytes(&self.buffer[begin..]) {
-            self.page.num_redacted += 1;
+            self.page.oddities.num_redacted += 1;
             self.buffer.truncate(begin);
             self.buffer.extend_from_slice(&clean);
         }

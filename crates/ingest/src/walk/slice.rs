@@ -1,53 +1,22 @@
 //! One partition of a stream: its windows, and their pages, as units that may be committed.
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::job::{JobError, run_job};
 use super::known::Known;
 use super::page::{Page, PageReader, PageRules};
 use super::pager::{Pager, PagerError};
+use super::progress::Progress;
 use super::slices::{ParentRecord, Partition};
-use super::spool::Spool;
 use super::state::PartitionState;
+use super::unit::{Gathered, Unit, UnitSink};
 use super::{RenderError, Rendering, Scope};
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, CursorRange};
 use crate::http::{Delivery, Request, SendError, Sender, Totals};
 use crate::page::{JsonPath, Step, find};
 use crate::secrets::Redactor;
 use crate::source::document::{CursorFormat, Order};
 use crate::source::plan::{Incremental, Parent, Stream};
-
-/// Records that count together, and the state after them.
-pub(crate) struct Unit {
-    /// The partition's name in states.
-    pub(crate) partition: String,
-    pub(crate) lines: Spool,
-    pub(crate) num_records: u64,
-    /// The lowest and the highest cursor of the lines.
-    pub(crate) cursors: Option<(Cursor, Cursor)>,
-    /// The state after these records; `None` where the stream keeps none.
-    pub(crate) state: Option<PartitionState>,
-    pub(crate) counts: UnitCounts,
-    /// What children of the stream need of its records.
-    pub(crate) parents: Vec<(usize, ParentRecord)>,
-}
-
-/// What was met on the way to a unit.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct UnitCounts {
-    pub(crate) num_pages: u64,
-    pub(crate) num_repeated: u64,
-    pub(crate) num_older: u64,
-    pub(crate) num_redacted: u64,
-}
-
-/// Who takes units: what is taken counts with the next commit.
-#[async_trait]
-pub(crate) trait UnitSink: Send + Sync {
-    /// Takes a unit; waits while too many are under way.
-    async fn take(&self, unit: Unit) -> Result<(), WalkError>;
-}
 
 /// Why a slice could not be walked to its end.
 #[derive(Debug, thiserror::Error)]
@@ -125,48 +94,6 @@ enum End {
     Skipped,
 }
 
-/// What a stretch has given that no unit has taken yet.
-struct Gathered {
-    lines: Spool,
-    num_records: u64,
-    cursors: Option<(Cursor, Cursor)>,
-    counts: UnitCounts,
-    parents: Vec<(usize, ParentRecord)>,
-}
-
-impl Gathered {
-    fn new() -> Self {
-        Self {
-            lines: Spool::new(),
-            num_records: 0,
-            cursors: None,
-            counts: UnitCounts::default(),
-            parents: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, page: Page) -> Result<(), WalkError> {
-        self.num_records += page.num_kept;
-        self.counts.num_pages += 1;
-        self.counts.num_repeated += page.num_repeated;
-        self.counts.num_older += page.num_older;
-        self.counts.num_redacted += page.num_redacted;
-        self.cursors = wider(self.cursors.take(), page.kept_cursors);
-        self.parents.extend(page.parents);
-        self.lines.take(page.lines).map_err(WalkError::Spool)
-    }
-}
-
-fn wider(
-    one: Option<(Cursor, Cursor)>,
-    other: Option<(Cursor, Cursor)>,
-) -> Option<(Cursor, Cursor)> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
-        (one, other) => one.or(other),
-    }
-}
-
 impl SliceWalk<'_> {
     /// Walks the partition from where `state` says, and gives its units to `sink`.
     pub(crate) async fn walk(
@@ -240,15 +167,9 @@ impl SliceWalk<'_> {
     fn latest(&self, incremental: &Incremental) -> Timestamp {
         let lag = incremental.lag.unwrap_or_default();
         let latest = self.rendering.run.started.checked_sub(lag).unwrap_or(Timestamp::MIN);
-        // In whole units of the format, or the next window would begin before this one ended; a text of a time
-        // in whole seconds, as all APIs take it.
-        let latest = match incremental.format {
-            CursorFormat::Rfc3339 => Timestamp::from_second(latest.as_second()).unwrap_or(latest),
-            _ => latest,
-        };
-        let text = incremental.format.text(&Cursor::Time(latest));
-        match incremental.format.parse(&text) {
-            Ok(Cursor::Time(rounded)) => rounded,
+        // As requests say it, or the next window would begin before this one ended.
+        match incremental.format.as_asked(Cursor::Time(latest)) {
+            Cursor::Time(rounded) => rounded,
             _ => latest,
         }
     }
@@ -287,20 +208,11 @@ impl SliceWalk<'_> {
         let first_url = plain(&first);
         let mut pager = Pager::new(&self.stream.paginate, first);
         let mut request = pager.first().map_err(pager_error(&first_url))?;
-        let mut gathered = Gathered::new();
+        let mut gathered = Gathered::default();
         let is_page_by_page = progress.as_ref().is_none_or(Progress::is_page_by_page);
         loop {
             let mut reader = PageReader::new(&rules, known);
-            let delivered = self
-                .sender
-                .deliver(
-                    &request,
-                    self.stream.request.is_retryable,
-                    &self.stream.rules,
-                    &mut reader,
-                    self.totals,
-                )
-                .await?;
+            let delivered = self.read_page(&request, &mut reader).await?;
             let mut page = reader.into_page();
             let next = match &delivered {
                 Delivery::Skipped => {
@@ -344,17 +256,31 @@ impl SliceWalk<'_> {
         Ok(End::Complete)
     }
 
+    async fn read_page(
+        &self,
+        request: &Request,
+        reader: &mut PageReader<'_>,
+    ) -> Result<Delivery, WalkError> {
+        let is_retryable = self.stream.request.is_retryable;
+        let rules = &self.stream.rules;
+        Ok(self.sender.deliver(request, is_retryable, rules, reader, self.totals).await?)
+    }
+
     async fn give(
         &self,
         gathered: &mut Gathered,
         state: Option<PartitionState>,
         sink: &dyn UnitSink,
     ) -> Result<(), WalkError> {
-        let unit = std::mem::replace(gathered, Gathered::new());
+        let mut records = std::mem::take(gathered);
         let clean = |cursor| match cursor {
             Cursor::Text(text) => Cursor::Text(self.redactor.clean_value(&text).into_owned()),
             other => other,
         };
+        records.cursors = records.cursors.map(|CursorRange { lowest, highest }| CursorRange {
+            lowest: clean(lowest),
+            highest: clean(highest),
+        });
         let state = state.map(|state| PartitionState {
             cursor: state.cursor.map(|text| self.redactor.clean_value(&text).into_owned()),
             seen: match &self.stream.incremental {
@@ -365,16 +291,8 @@ impl SliceWalk<'_> {
                 _ => state.seen,
             },
         });
-        sink.take(Unit {
-            partition: self.partition.key(self.redactor),
-            lines: unit.lines,
-            num_records: unit.num_records,
-            cursors: unit.cursors.map(|(lowest, highest)| (clean(lowest), clean(highest))),
-            state,
-            counts: unit.counts,
-            parents: unit.parents,
-        })
-        .await
+        let partition = self.partition.key(self.redactor);
+        sink.take(Unit { partition, records, state }).await
     }
 
     fn page_rules(&self, scope: &Scope, not_before: Option<Cursor>) -> PageRules<'_> {
@@ -418,7 +336,7 @@ impl SliceWalk<'_> {
     fn is_beyond(&self, page: &Page) -> bool {
         let is_descending =
             self.stream.incremental.as_ref().is_some_and(|one| one.order == Order::Desc);
-        is_descending && page.num_older > 0
+        is_descending && page.oddities.num_older > 0
     }
 
     /// The first request of a walk from `state`; nothing is sent.
@@ -447,16 +365,7 @@ impl SliceWalk<'_> {
         let mut pager = Pager::new(&self.stream.paginate, first);
         let request = pager.first().map_err(pager_error(&url))?;
         let mut reader = PageReader::new(&rules, &known);
-        let delivered = self
-            .sender
-            .deliver(
-                &request,
-                self.stream.request.is_retryable,
-                &self.stream.rules,
-                &mut reader,
-                self.totals,
-            )
-            .await?;
+        let delivered = self.read_page(&request, &mut reader).await?;
         let page = reader.into_page();
         let mut probe = Probe { url, ..Probe::default() };
         let Delivery::Answer(head) = delivered else { return Ok(probe) };
@@ -494,83 +403,4 @@ fn watched(stream: &Stream) -> Vec<JsonPath> {
         }
     }
     paths
-}
-
-/// How far a walk has come, as it will stand in the state.
-struct Progress<'a> {
-    incremental: &'a Incremental,
-    /// The state before, and then the highest cursor met.
-    reached: Option<Cursor>,
-    /// Later than this no state may be: cursors of the future would hide what comes until then.
-    latest: Option<Cursor>,
-    /// The end of the window, when it is one.
-    window_end: Option<Cursor>,
-    /// Whether nothing of the partition comes after this stretch.
-    is_last: bool,
-}
-
-impl Progress<'_> {
-    fn is_page_by_page(&self) -> bool {
-        self.incremental.order == Order::Asc && self.window_end.is_none()
-    }
-
-    fn meet(&mut self, page: &Page, request: &Request) -> Result<(), WalkError> {
-        let Some((lowest, highest)) = &page.cursors else { return Ok(()) };
-        if self.is_page_by_page()
-            && let Some(newest) = &self.reached
-            // A run that went on from here would not read that record.
-            && *lowest < self.incremental.as_read_again(newest)
-        {
-            return Err(WalkError::NotAscending {
-                url: plain(request),
-                older: self.incremental.format.text(lowest),
-                newer: self.incremental.format.text(newest),
-            });
-        }
-        if self.reached.as_ref().is_none_or(|reached| reached < highest) {
-            self.reached = Some(highest.clone());
-        }
-        Ok(())
-    }
-
-    /// The cursor that a state after the pages so far has.
-    fn cursor(&self) -> Option<Cursor> {
-        match (&self.window_end, &self.reached, &self.latest) {
-            (Some(end), _, _) => Some(end.clone()),
-            (None, Some(reached), Some(latest)) => Some(reached.clone().min(latest.clone())),
-            (None, reached, _) => reached.clone(),
-        }
-    }
-
-    /// Where the next run begins, or later: it only grows.
-    fn threshold(&self) -> Option<Cursor> {
-        self.cursor().map(|cursor| self.incremental.as_read_again(&cursor))
-    }
-
-    fn state(&self, known: &Known, is_walk_over: bool) -> PartitionState {
-        PartitionState {
-            cursor: self.cursor().map(|cursor| self.incremental.format.text(&cursor)),
-            seen: known
-                .for_next_run(self.threshold().as_ref(), is_walk_over)
-                .iter()
-                .map(|seen| PartitionState::seen_text(seen, &self.incremental.format))
-                .collect(),
-        }
-    }
-}
-
-impl Incremental {
-    /// Where a run begins to read when the last one came to `cursor`, as requests will say it.
-    fn as_read_again(&self, cursor: &Cursor) -> Cursor {
-        let begin = match (cursor.back(self.lookback), &self.format) {
-            // Many APIs look at whole seconds only, and give what is a little older than they were asked for.
-            (Cursor::Time(time), CursorFormat::Rfc3339) => {
-                let second = time.as_nanosecond().div_euclid(1_000_000_000);
-                let whole = i64::try_from(second).ok().and_then(|s| Timestamp::from_second(s).ok());
-                Cursor::Time(whole.unwrap_or(time))
-            }
-            (begin, _) => begin,
-        };
-        self.format.parse(&self.format.text(&begin)).unwrap_or(begin)
-    }
 }

@@ -15,11 +15,13 @@ pub(crate) struct Spool {
     num_bytes: u64,
 }
 
-impl Spool {
-    pub(crate) fn new() -> Self {
+impl Default for Spool {
+    fn default() -> Self {
         Self { file: SpooledTempFile::new(MAX_MEMORY_BYTES), num_bytes: 0 }
     }
+}
 
+impl Spool {
     pub(crate) fn is_empty(&self) -> bool {
         self.num_bytes == 0
     }
