@@ -1,5 +1,7 @@
 //! How `ingest` fails, whose fault it is, and the exit code that says so.
 
+use std::error::Error as StdError;
+
 use solder_landing::raw::RawError;
 use solder_landing::{FaultKind as PlaceFault, PlaceError};
 
@@ -8,6 +10,7 @@ use crate::http::{ReadError, SendError, TransportError};
 use crate::land::LandError;
 use crate::secrets::{FaultKind, SecretError};
 use crate::source::SourceError;
+use crate::source::plan::Stream;
 use crate::walk::{JobError, PagerError, RenderError, WalkError};
 
 /// Why a command failed.
@@ -86,6 +89,11 @@ pub struct WalkFailure(pub(crate) Box<WalkError>);
 pub struct LandFailure(pub(crate) Box<LandError>);
 
 impl Error {
+    pub(crate) fn walk(stream: &Stream, partition: String, source: WalkError) -> Self {
+        let stream = stream.name.stream().to_owned();
+        Error::Walk { stream, partition, source: WalkFailure(Box::new(source)) }
+    }
+
     /// The exit code, after sysexits; 75 alone says that a retry can help.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -229,4 +237,12 @@ fn send_code(error: &SendError) -> u8 {
         SendError::Body { .. } => 65,
         _ => 69,
     }
+}
+
+/// A cause of a kind, however deep, or the error itself.
+pub(crate) fn find_cause<'e, T: StdError + 'static>(
+    error: &'e (dyn StdError + 'static),
+) -> Option<&'e T> {
+    std::iter::successors(Some(error), |&error| error.source())
+        .find_map(|error| error.downcast_ref())
 }

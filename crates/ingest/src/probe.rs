@@ -3,7 +3,7 @@
 use solder_landing::Place;
 use solder_landing::raw::StreamLog;
 
-use crate::error::{Error, WalkFailure};
+use crate::error::Error;
 use crate::http::{Request, Totals};
 use crate::reach::Reach;
 use crate::source::plan::{Source, Stream};
@@ -76,11 +76,7 @@ pub async fn check(source: &Source, reach: &Reach, position: usize) -> Result<Ch
 }
 
 fn failed(stream: &Stream, source: crate::walk::WalkError) -> Error {
-    Error::Walk {
-        stream: stream.name.stream().to_owned(),
-        partition: String::new(),
-        source: WalkFailure(Box::new(source)),
-    }
+    Error::walk(stream, String::new(), source)
 }
 
 /// One partition of a stream; for a child, that of a record of its parent's first page.

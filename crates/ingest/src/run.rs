@@ -13,7 +13,7 @@ use solder_landing::raw::StreamLog;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::error::{Error, LandFailure, WalkFailure};
+use crate::error::{Error, LandFailure};
 use crate::http::Totals;
 use crate::land::{Compression, LandError, Landed, Lander, Landing};
 use crate::progress::Progress;
@@ -290,17 +290,17 @@ impl<'a> Work<'a> {
                 let key = partition.key(self.reach.redactor());
                 let state = states.get(&key).map(PartitionState::from_json).unwrap_or_default();
                 let walk = self.slice(stream, partition, children, totals);
-                walk.walk(&state, sink).await.map_err(|source| Error::Walk {
-                    stream: stream.name.stream().to_owned(),
-                    partition: partition.key(self.reach.redactor()),
-                    source: WalkFailure(Box::new(source)),
-                })
+                walk.walk(&state, sink).await.map_err(|error| self.failed(stream, partition, error))
             }
         });
         let all = walks
             .buffer_unordered(self.source.connection.max_concurrency)
             .try_for_each(|()| async { Ok(()) });
         self.unless_ended(all).await
+    }
+
+    fn failed(&self, stream: &Stream, partition: &Partition, error: WalkError) -> Error {
+        Error::walk(stream, partition.key(self.reach.redactor()), error)
     }
 
     fn slice<'s>(
@@ -357,11 +357,9 @@ impl<'a> Work<'a> {
         let sink = ParentSink::default();
         for partition in &partitions {
             let walk = self.slice(stream, partition, &child, totals);
-            walk.walk(&PartitionState::default(), &sink).await.map_err(|source| Error::Walk {
-                stream: stream.name.stream().to_owned(),
-                partition: partition.key(self.reach.redactor()),
-                source: WalkFailure(Box::new(source)),
-            })?;
+            walk.walk(&PartitionState::default(), &sink)
+                .await
+                .map_err(|error| self.failed(stream, partition, error))?;
         }
         Ok(std::mem::take(&mut *lock(&sink.parents)))
     }

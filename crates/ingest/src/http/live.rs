@@ -1,6 +1,5 @@
 //! Requests over the network.
 
-use std::error::Error as StdError;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,6 +7,7 @@ use bytes::Bytes;
 
 use super::guard::{OnlyPrivate, PublicOnly};
 use super::{Body, Guard, Request, Response, Transport, TransportError};
+use crate::error::find_cause;
 use crate::source::plan::Connection;
 
 /// The network.
@@ -37,7 +37,7 @@ impl Live {
 
     fn failed(&self, host: &str, error: reqwest::Error) -> TransportError {
         let host = host.to_owned();
-        if let Some(private) = find::<OnlyPrivate>(&error) {
+        if let Some(private) = find_cause::<OnlyPrivate>(&error) {
             return TransportError::PrivateAddress { host, address: private.address };
         }
         let (is_connect, is_timeout) = (error.is_connect(), error.is_timeout());
@@ -96,16 +96,4 @@ impl Body for LiveBody {
             }
         })
     }
-}
-
-/// A cause of a kind, however deep.
-fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
 }

@@ -2,14 +2,16 @@
 //!
 //! ```text
 //!   Request ──▶ sender.rs   attempts, waits, redirects, 401     (I7, I9)
-//!                 │  ├─ limiter.rs    when the next may go      (I8)
-//!                 │  ├─ verdict.rs    what an answer means      (I7)
+//!                 │  ├─ limiter.rs    when the next may go      (I8); clock.rs
+//!                 │  ├─ verdict.rs    what an answer means      (I7); error.rs
 //!                 │  └─ auth/         who sends it              (I3)
+//!                 │       └─ calls.rs   tokens and logins, by the same limits
 //!                 ▼
 //!              Transport ── live.rs      reqwest; guard.rs: which hosts and addresses
 //!                        └─ recorded.rs  a folder of answers, for `ingest test` and `run --record`
 //! ```
 
+mod calls;
 pub(crate) mod clock;
 mod error;
 mod guard;
@@ -20,6 +22,7 @@ mod request;
 mod sender;
 mod verdict;
 
+pub(crate) use calls::CallsOf;
 pub use clock::{Clock, SystemClock};
 pub(crate) use error::{ReadError, SendError};
 pub(crate) use guard::{Guard, without_query};
@@ -27,7 +30,7 @@ pub(crate) use limiter::Limiter;
 pub(crate) use live::Live;
 pub(crate) use recorded::{Recorder, Replay};
 pub use request::{Answer, CallError, Calls, Request};
-pub(crate) use sender::{AnswerHead, CallsOf, Delivery, Reader, Sender, Totals};
+pub(crate) use sender::{AnswerHead, Delivery, Reader, Sender, Totals};
 use verdict::{Verdict, retry_after};
 
 use async_trait::async_trait;

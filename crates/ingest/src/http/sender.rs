@@ -1,20 +1,18 @@
 //! One request until there is an answer to work with: attempts, waits, redirects, new credentials.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use jiff::Timestamp;
 use url::Url;
 
 use super::error::{ReadError, SendError, excerpt};
 use super::guard::without_query;
 use super::{
-    Answer, Body, CallError, Calls, Clock, Guard, Limiter, Request, Transport, TransportError,
-    Verdict, retry_after,
+    Body, Clock, Guard, Limiter, Request, Transport, TransportError, Verdict, retry_after,
 };
 use crate::auth::{AuthSettings, Authenticator, Generation};
 use crate::page::{JsonPath, find};
@@ -25,8 +23,6 @@ use crate::source::plan::{Connection, Retry, Rule};
 const MAX_REDIRECTS: usize = 10;
 /// What is read of an answer that is no page: rules look into it, and people read its beginning.
 const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
-/// The most of a token's or login's answer.
-const MAX_CALL_BODY_BYTES: usize = 1 << 20;
 /// What people are shown of an answer that says no.
 const EXCERPT_CHARS: usize = 300;
 
@@ -71,18 +67,17 @@ pub(crate) struct Totals {
 
 /// Sends requests over one connection.
 pub(crate) struct Sender {
-    transport: Arc<dyn Transport>,
-    limiter: Arc<Limiter>,
-    guard: Guard,
-    clock: Arc<dyn Clock>,
-    retry: Retry,
-    attempt_timeout: Duration,
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) limiter: Arc<Limiter>,
+    pub(super) guard: Guard,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) retry: Retry,
+    pub(super) attempt_timeout: Duration,
     redactor: Redactor,
     /// Set once: authenticators send requests themselves.
     auth: OnceLock<Arc<dyn Authenticator>>,
     /// Whether 403 may mean that credentials are stale, as AWS says it.
     renews_when_forbidden: bool,
-    call_totals: Totals,
 }
 
 /// What one request and its answer came to.
@@ -138,7 +133,6 @@ impl Sender {
             redactor,
             auth: OnceLock::new(),
             renews_when_forbidden: matches!(connection.auth, AuthSettings::AwsSigv4(_)),
-            call_totals: Totals::default(),
         }
     }
 
@@ -223,7 +217,7 @@ impl Sender {
     }
 
     /// A random part of a wait that doubles with every attempt (full jitter).
-    fn backoff(&self, num_attempts: u32) -> Duration {
+    pub(super) fn backoff(&self, num_attempts: u32) -> Duration {
         let doubled = self.retry.backoff.saturating_mul(1 << (num_attempts - 1).min(20));
         doubled.min(self.retry.max_backoff).mul_f64(fastrand::f64())
     }
@@ -442,7 +436,10 @@ fn body_failure(request: &Request, error: ReadError) -> Failure {
 }
 
 /// The beginning of a body: all of it, or the chunks up to the one that passes `max_bytes`.
-async fn collect(body: &mut dyn Body, max_bytes: usize) -> Result<Bytes, TransportError> {
+pub(super) async fn collect(
+    body: &mut dyn Body,
+    max_bytes: usize,
+) -> Result<Bytes, TransportError> {
     let mut bytes = BytesMut::new();
     while bytes.len() < max_bytes
         && let Some(chunk) = body.chunk().await?
@@ -481,75 +478,5 @@ impl Body for Counted<'_> {
         let num_bytes = chunk.as_ref().map_or(0, Bytes::len);
         self.totals.num_body_bytes.fetch_add(num_bytes as u64, Ordering::Relaxed);
         Ok(chunk)
-    }
-}
-
-impl Sender {
-    /// Token and login requests: without credentials of the connection, whatever the answer.
-    async fn call(&self, request: Request) -> Result<Answer, CallError> {
-        let begun = self.clock.instant();
-        let mut num_attempts = 0;
-        loop {
-            num_attempts += 1;
-            if self.guard.is_home(&request.url) {
-                self.limiter.pace().await;
-            }
-            let attempt =
-                tokio::time::timeout(self.attempt_timeout, self.call_once(&request)).await;
-            let is_last = num_attempts >= self.retry.max_attempts
-                || self.clock.instant().saturating_duration_since(begun) > self.retry.max_elapsed;
-            let wait = match attempt {
-                Ok(Ok(answer)) if !is_busy(answer.status) || is_last => return Ok(answer),
-                Ok(Ok(answer)) => retry_after(&answer.headers, self.clock.now())
-                    .filter(|wait| *wait <= self.retry.max_wait),
-                // A login whose answer was lost may have taken effect, and a token may have been changed.
-                Ok(Err(error)) if !error.is_unsent() || is_last => return Err(error.into()),
-                Ok(Err(_)) => None,
-                Err(_) => return Err("it took longer than `timeouts.attempt`".into()),
-            };
-            self.call_totals.num_retries.fetch_add(1, Ordering::Relaxed);
-            self.clock.sleep(wait.unwrap_or_else(|| self.backoff(num_attempts))).await;
-        }
-    }
-}
-
-/// What authenticators send their calls by. The sender owns them, so they must not own the sender.
-pub(crate) struct CallsOf {
-    sender: Weak<Sender>,
-    clock: Arc<dyn Clock>,
-}
-
-impl CallsOf {
-    pub(crate) fn new(sender: &Arc<Sender>) -> Self {
-        Self { sender: Arc::downgrade(sender), clock: sender.clock.clone() }
-    }
-}
-
-#[async_trait]
-impl Calls for CallsOf {
-    async fn call(&self, request: Request) -> Result<Answer, CallError> {
-        match self.sender.upgrade() {
-            Some(sender) => sender.call(request).await,
-            None => Err("the run is over".into()),
-        }
-    }
-
-    fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-}
-
-fn is_busy(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 425 | 429 | 503)
-}
-
-impl Sender {
-    /// One call, without a place of its own among those under way: whoever waits for the token has one.
-    async fn call_once(&self, request: &Request) -> Result<Answer, TransportError> {
-        self.call_totals.num_requests.fetch_add(1, Ordering::Relaxed);
-        let mut response = self.transport.send_call(request).await?;
-        let mut body = Counted { inner: response.body.as_mut(), totals: &self.call_totals };
-        let body = collect(&mut body, MAX_CALL_BODY_BYTES).await?;
-        Ok(Answer { status: response.status, headers: response.headers, body })
     }
 }

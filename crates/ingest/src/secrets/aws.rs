@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_secretsmanager::config::Config as SecretsManagerConfig;
-use aws_sdk_ssm::config::Config as ParametersConfig;
+use aws_sdk_secretsmanager::config::Builder as SecretsManagerConfig;
+use aws_sdk_ssm::config::Builder as ParametersConfig;
 use aws_sdk_ssm::types::{ParameterMetadata, ParameterStringFilter, ParameterTier, ParameterType};
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
@@ -60,13 +60,7 @@ impl Aws {
     ) -> Result<Option<Zeroizing<String>>, SecretError> {
         let place = Place { action: Action::Reading, reference, region: region_of_arn(name) };
         let client = self.secrets(&place).await?;
-        let call = client.get_secret_value().secret_id(name).customize();
-        let call = match place.region() {
-            Some(region) => {
-                call.config_override(SecretsManagerConfig::builder().region(Some(region)))
-            }
-            None => call,
-        };
+        let call = client.get_secret_value().secret_id(name);
         let answer =
             call.send().await.map_err(|error| place.failed(AwsFailure::of_call(&error)))?;
         Ok(answer.secret_string.map(Zeroizing::new))
@@ -85,13 +79,7 @@ impl Aws {
         // The client sends the same token in each of its attempts, so a lost answer makes no second
         // version. A token made from the value would be wrong: a value that was there before would be
         // taken for a repetition, and not become current again.
-        let call = call.client_request_token(uuid::Uuid::new_v4().to_string()).customize();
-        let call = match place.region() {
-            Some(region) => {
-                call.config_override(SecretsManagerConfig::builder().region(Some(region)))
-            }
-            None => call,
-        };
+        let call = call.client_request_token(uuid::Uuid::new_v4().to_string());
         call.send().await.map_err(|error| place.failed(AwsFailure::of_call(&error)))?;
         Ok(())
     }
@@ -104,11 +92,7 @@ impl Aws {
     ) -> Result<Option<Zeroizing<String>>, SecretError> {
         let place = Place { action: Action::Reading, reference, region: region_of_arn(name) };
         let client = self.parameters(&place).await?;
-        let call = client.get_parameter().name(name).with_decryption(true).customize();
-        let call = match place.region() {
-            Some(region) => call.config_override(ParametersConfig::builder().region(Some(region))),
-            None => call,
-        };
+        let call = client.get_parameter().name(name).with_decryption(true);
         let answer =
             call.send().await.map_err(|error| place.failed(AwsFailure::of_call(&error)))?;
         Ok(answer.parameter.and_then(|parameter| parameter.value).map(Zeroizing::new))
@@ -123,36 +107,39 @@ impl Aws {
     ) -> Result<(), SecretError> {
         let place = Place { action: Action::Storing, reference, region: region_of_arn(name) };
         let client = self.parameters(&place).await?;
-        let old = describe(client, name).await;
+        let old = describe(&client, name).await;
         let key = old.as_ref().and_then(|old| old.key_id.clone());
         // A parameter of the advanced tier cannot become a standard one.
         let tier = old.and_then(|old| old.tier).filter(|tier| *tier == ParameterTier::Advanced);
         let call = client.put_parameter().name(name).value(text).overwrite(true);
         let call = call.r#type(ParameterType::SecureString).set_key_id(key).set_tier(tier);
-        let call = match place.region() {
-            Some(region) => {
-                let settings = ParametersConfig::builder().region(Some(region));
-                call.customize().config_override(settings)
-            }
-            None => call.customize(),
-        };
         call.send().await.map_err(|error| place.failed(AwsFailure::of_call(&error)))?;
         Ok(())
     }
 
+    /// A client; for an ARN, of the region that it names.
     async fn secrets(
         &self,
         place: &Place<'_>,
-    ) -> Result<&aws_sdk_secretsmanager::Client, SecretError> {
+    ) -> Result<aws_sdk_secretsmanager::Client, SecretError> {
         let config = self.config_for(place).await?;
+        if let Some(region) = place.region() {
+            let config = SecretsManagerConfig::from(config).region(Some(region)).build();
+            return Ok(aws_sdk_secretsmanager::Client::from_conf(config));
+        }
         let make = || async { aws_sdk_secretsmanager::Client::new(config) };
-        Ok(self.secrets.get_or_init(make).await)
+        Ok(self.secrets.get_or_init(make).await.clone())
     }
 
-    async fn parameters(&self, place: &Place<'_>) -> Result<&aws_sdk_ssm::Client, SecretError> {
+    /// As [`Aws::secrets`], for parameters.
+    async fn parameters(&self, place: &Place<'_>) -> Result<aws_sdk_ssm::Client, SecretError> {
         let config = self.config_for(place).await?;
+        if let Some(region) = place.region() {
+            let config = ParametersConfig::from(config).region(Some(region)).build();
+            return Ok(aws_sdk_ssm::Client::from_conf(config));
+        }
         let make = || async { aws_sdk_ssm::Client::new(config) };
-        Ok(self.parameters.get_or_init(make).await)
+        Ok(self.parameters.get_or_init(make).await.clone())
     }
 
     async fn config_for(&self, place: &Place<'_>) -> Result<&SdkConfig, SecretError> {

@@ -8,6 +8,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 
 use super::json_key::JsonKeyError;
+use crate::error::find_cause;
 
 /// What has to change before it works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,7 +199,7 @@ impl AwsFailure {
             let status = refusal.raw().status().as_u16();
             return Self::of_refusal(refusal.err().code(), refusal.err().message(), status);
         }
-        if let Some(credentials) = find_in_chain::<CredentialsError>(error) {
+        if let Some(credentials) = find_cause::<CredentialsError>(error) {
             return Self::of_credentials(credentials);
         }
         let (kind, retryable) = match error {
@@ -277,17 +278,6 @@ impl fmt::Display for AwsFailure {
 }
 
 impl StdError for AwsFailure {}
-
-fn find_in_chain<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e T> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
-}
 
 /// The messages of an error and of all that lies behind it, each once.
 fn chain(error: &dyn StdError) -> String {

@@ -1,10 +1,11 @@
 //! A dotted path into a secret that is JSON: reading one value, and putting another in its place.
 
 use std::fmt;
-use std::ops::Range;
 use std::str::FromStr;
 
 use serde_json::Value;
+
+use crate::page::{JsonPath, Step, find};
 
 /// A dotted path into JSON: `token`, `oauth.refresh_token`, `keys.0.value`.
 ///
@@ -99,12 +100,11 @@ impl JsonKey {
         self.find_in(&value)?;
         let (_, steps) = self.walk(&value)?;
         let missing = || JsonKeyError::Missing { key: self.0.clone(), there: Vec::new() };
-        let span = span_of(json, &steps).ok_or_else(missing)?;
-        let mut replaced = String::with_capacity(json.len() + text.len());
-        replaced.push_str(&json[..span.start]);
-        replaced.push_str(&Value::from(text).to_string());
-        replaced.push_str(&json[span.end..]);
-        Ok(replaced)
+        let old = find(json.as_bytes(), &JsonPath::new(steps)).ok_or_else(missing)?;
+        // It is a part of the text: where it begins there is the distance between the two.
+        let begin = old.as_ptr().addr() - json.as_ptr().addr();
+        let (before, behind) = (&json[..begin], &json[begin + old.len()..]);
+        Ok(format!("{before}{}{behind}", Value::from(text)))
     }
 
     /// The value at this path, and the steps that led there.
@@ -126,7 +126,7 @@ impl JsonKey {
                     object.get(head).map(|next| (next, Step::Name(head.to_owned())))
                 }
                 Value::Array(items) => head.parse().ok().and_then(|index: usize| {
-                    items.get(index).map(|next| (next, Step::Index(index)))
+                    items.get(index).map(|next| (next, Step::Index(index as u64)))
                 }),
                 _ => None,
             };
@@ -148,97 +148,6 @@ impl JsonKey {
 
 fn not_json(error: &serde_json::Error) -> JsonKeyError {
     JsonKeyError::NotJson { line: error.line(), column: error.column() }
-}
-
-/// One step into JSON.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
-    Name(String),
-    Index(usize),
-}
-
-/// Where in the text the value at the end of the steps stands. The text is known to be JSON.
-fn span_of(json: &str, steps: &[Step]) -> Option<Range<usize>> {
-    let bytes = json.as_bytes();
-    let mut at = skip_space(bytes, 0);
-    for step in steps {
-        at = match step {
-            Step::Name(name) => member(json, at, name)?,
-            Step::Index(index) => item(json, at, *index)?,
-        };
-    }
-    Some(at..skip_value(bytes, at))
-}
-
-/// Where the value of a member of the object at `at` begins. Of a name that is there twice, the last counts.
-fn member(json: &str, at: usize, name: &str) -> Option<usize> {
-    let bytes = json.as_bytes();
-    let mut found = None;
-    let mut at = skip_space(bytes, at + 1);
-    while bytes.get(at).is_some_and(|&byte| byte == b'"') {
-        let end = skip_value(bytes, at);
-        let key: String = serde_json::from_str(json.get(at..end)?).ok()?;
-        // Behind the name come a colon and the value.
-        at = skip_space(bytes, skip_space(bytes, end) + 1);
-        if key == name {
-            found = Some(at);
-        }
-        at = skip_space(bytes, skip_value(bytes, at));
-        if bytes.get(at) == Some(&b',') {
-            at = skip_space(bytes, at + 1);
-        }
-    }
-    found
-}
-
-/// Where an item of the array at `at` begins.
-fn item(json: &str, at: usize, index: usize) -> Option<usize> {
-    let bytes = json.as_bytes();
-    let mut at = skip_space(bytes, at + 1);
-    for _ in 0..index {
-        at = skip_space(bytes, skip_value(bytes, at));
-        at = skip_space(bytes, at + 1);
-    }
-    bytes.get(at).map(|_| at)
-}
-
-fn skip_space(bytes: &[u8], mut at: usize) -> usize {
-    while bytes.get(at).is_some_and(u8::is_ascii_whitespace) {
-        at += 1;
-    }
-    at
-}
-
-/// Where the value that begins at `at` ends.
-fn skip_value(bytes: &[u8], mut at: usize) -> usize {
-    let mut depth = 0_usize;
-    let mut in_string = false;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'\\' if in_string => at += 1,
-            b'"' => {
-                in_string = !in_string;
-                if !in_string && depth == 0 {
-                    return at + 1;
-                }
-            }
-            _ if in_string => {}
-            b'{' | b'[' => depth += 1,
-            // The end of what holds a bare number, true, false or null.
-            b'}' | b']' if depth == 0 => return at,
-            b'}' | b']' => {
-                depth -= 1;
-                if depth == 0 {
-                    return at + 1;
-                }
-            }
-            b',' if depth == 0 => return at,
-            _ if depth == 0 && byte.is_ascii_whitespace() => return at,
-            _ => {}
-        }
-        at += 1;
-    }
-    at
 }
 
 impl FromStr for JsonKey {

@@ -113,7 +113,8 @@ impl Vault {
         }
         let text = match &known.text {
             Some(text) => text.clone(),
-            None => self.fetch(reference).await?,
+            // Boxed: the futures of AWS's clients are large, and every request waits for secrets.
+            None => Box::pin(self.fetch(reference)).await?,
         };
         known.text = Some(text.clone());
         let value = match reference.key() {

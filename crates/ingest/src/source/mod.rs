@@ -109,7 +109,7 @@ pub fn select(source: &Source, file: &Path, names: &[String]) -> Result<Vec<usiz
             known().position(|known| known == name).ok_or_else(|| SourceError::NoStream {
                 file: file.to_owned(),
                 stream: name.clone(),
-                suggestion: compile::nearest(name, known()),
+                suggestion: compile::did_you_mean(name, known()),
             })?;
         if !selected.contains(&position) {
             selected.push(position);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::compile::nearest;
 use crate::page::JsonPath;
 use crate::secrets::SecretRef;
 
@@ -46,7 +47,7 @@ pub enum Placeholder {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// A placeholder that does not exist.
-    #[error("unknown placeholder `{{{name}}}` (braces that are meant as such are doubled: `{{{{{name}}}}}`){}", nearest(suggestion.as_deref()))]
+    #[error("unknown placeholder `{{{name}}}` (braces that are meant as such are doubled: `{{{{{name}}}}}`){}", meant(suggestion.as_deref()))]
     Unknown {
         /// What stands between the braces.
         name: String,
@@ -89,7 +90,7 @@ pub enum TemplateError {
     },
 }
 
-fn nearest(suggestion: Option<&str>) -> String {
+fn meant(suggestion: Option<&str>) -> String {
     suggestion.map_or_else(String::new, |name| format!(", did you mean `{{{name}}}`?"))
 }
 
@@ -220,12 +221,7 @@ fn placeholder(name: &str) -> Result<Placeholder, TemplateError> {
                 Placeholder::Parent(path)
             }
             _ => {
-                let suggestion = KNOWN
-                    .iter()
-                    .map(|known| (strsim::jaro_winkler(known, name), *known))
-                    .filter(|(score, _)| *score > 0.8)
-                    .max_by(|a, b| a.0.total_cmp(&b.0))
-                    .map(|(_, known)| known.to_owned());
+                let suggestion = nearest(name, KNOWN.into_iter()).map(ToOwned::to_owned);
                 return Err(TemplateError::Unknown { name: name.to_owned(), suggestion });
             }
         },

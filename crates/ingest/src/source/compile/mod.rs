@@ -27,7 +27,7 @@ use super::plan::{Source, Stream};
 use super::template::Params;
 
 pub(crate) use fault::{Checked, Within, fault};
-pub(crate) use values::nearest;
+pub(crate) use values::{did_you_mean, nearest};
 
 /// Makes the plan of a document.
 ///

@@ -9,7 +9,7 @@ use super::fault::{Checked, Within, fault};
 use super::incremental::incremental_of;
 use super::paginate::{page_size, paginate};
 use super::rules::rules;
-use super::values::{method_of, nearest, path, unsigned};
+use super::values::{did_you_mean, method_of, path, unsigned};
 use crate::page::{Format, JsonPath};
 use crate::source::document as doc;
 use crate::source::plan::{Job, Parent, RequestPlan, Stream, Style};
@@ -149,7 +149,7 @@ impl Context<'_> {
         }
         let position = self.names.iter().position(|name| *name == parent.stream);
         let Some(position) = position else {
-            let suggestion = nearest(&parent.stream, self.names.iter().copied());
+            let suggestion = did_you_mean(&parent.stream, self.names.iter().copied());
             return Err(fault(format!("there is no stream `{}`{suggestion}", parent.stream)))
                 .within("stream")
                 .within("parent");
@@ -210,7 +210,7 @@ fn check_placeholders(used: &[Placeholder], stream: &doc::Stream) -> Checked<()>
             Placeholder::JobId if stream.job.is_none() => "`job`",
             Placeholder::Partition(name) if stream.partitions.get(name).is_none() => {
                 let known = stream.partitions.iter().map(|(name, _)| name);
-                let suggestion = nearest(name, known);
+                let suggestion = did_you_mean(name, known);
                 return Err(fault(format!(
                     "`{placeholder}` is used, but `partitions` has no `{name}`{suggestion}"
                 )));

@@ -70,10 +70,15 @@ pub(crate) fn path(text: &str) -> Checked<JsonPath> {
 }
 
 /// `, did you mean …?`, where a known name is near.
-pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    nearest(name, known).map_or_else(String::new, |known| format!(", did you mean `{known}`?"))
+}
+
+/// The known name that is nearest, if one is near.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|known| (strsim::jaro_winkler(known, name), known))
         .filter(|(score, _)| *score > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map_or_else(String::new, |(_, known)| format!(", did you mean `{known}`?"))
+        .map(|(_, known)| known)
 }
