@@ -18,7 +18,7 @@ pub(crate) fn failure(error: &Error) -> Map<String, Value> {
     object.insert("error".to_owned(), json!(error.to_string()));
     object.insert("exit_code".to_owned(), json!(error.exit_code()));
     object.insert("retryable".to_owned(), json!(error.exit_code() == EXIT_RETRYABLE));
-    object.insert("causes".to_owned(), json!(crate::console::causes(error)));
+    object.insert("causes".to_owned(), json!(solder_landing::causes(error)));
     if let Some(help) = error.help() {
         object.insert("help".to_owned(), json!(help));
     }

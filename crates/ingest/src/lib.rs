@@ -18,26 +18,27 @@
 //! The contract of `raw/`, which both programs keep, is the crate `solder-landing`; this crate shares
 //! nothing else with `engine`.
 
-pub mod auth;
-pub mod cursor;
+mod auth;
+mod cursor;
 mod error;
-pub mod http;
+mod http;
 mod land;
-pub mod page;
-mod pause;
+mod page;
 mod pour;
 pub mod probe;
 pub mod progress;
 mod reach;
 pub mod report;
 mod run;
-pub mod secrets;
+mod secrets;
 pub mod source;
 mod walk;
 
 use error::shown;
 pub use error::{Error, LandFailure, WalkFailure};
+pub use http::Request;
 pub use land::Compression;
 pub use pour::pour;
 pub use reach::Reach;
 pub use run::{RunSettings, StopSignal, new_run_id, run};
+pub use secrets::Redactor;

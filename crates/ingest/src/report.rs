@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+use crate::land::Landed;
+use crate::source::plan::Stream;
+
 /// How a run went.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -69,4 +72,41 @@ pub enum StreamOutcome {
     Failed,
     /// It was not begun, since its parent failed.
     NotBegun,
+}
+
+impl StreamReport {
+    /// Of a stream that begins.
+    pub(crate) fn begun(stream: &Stream) -> Self {
+        Self {
+            stream: stream.name.stream().to_owned(),
+            outcome: StreamOutcome::Committed,
+            error: None,
+            num_partitions: 0,
+            num_requests: 0,
+            num_retries: 0,
+            num_pages: 0,
+            num_records: 0,
+            num_repeated: 0,
+            num_older: 0,
+            num_redacted: 0,
+            num_body_bytes: 0,
+            num_files: 0,
+            num_file_bytes: 0,
+            num_commits: 0,
+            sequence: 0,
+        }
+    }
+
+    /// Counts what was landed.
+    pub(crate) fn count(&mut self, landed: &Landed) {
+        self.num_pages = landed.num_pages;
+        self.num_records = landed.num_records;
+        self.num_repeated = landed.oddities.num_repeated;
+        self.num_older = landed.oddities.num_older;
+        self.num_redacted = landed.oddities.num_redacted;
+        self.num_files = landed.num_files;
+        self.num_file_bytes = landed.num_bytes;
+        self.num_commits = landed.num_commits;
+        self.sequence = landed.sequence;
+    }
 }

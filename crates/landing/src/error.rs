@@ -1,10 +1,14 @@
 //! How work on a place fails: what was being done, where, whose fault it is, whether a retry can help.
 
+mod causes;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
 use object_store::client::{HttpError, HttpErrorKind};
+
+pub use causes::causes;
 
 /// Why a place or an input could not be used.
 ///

@@ -46,11 +46,13 @@ mod error;
 mod input;
 mod layout;
 mod object;
+mod pause;
 mod place;
 pub mod raw;
 
-pub use error::{Action, FaultKind, PlaceError, StoreFault, store_fault};
+pub use error::{Action, FaultKind, PlaceError, StoreFault, causes, store_fault};
 pub use input::{Input, Landed, LandedStream, Listing};
 pub use layout::entity_of;
 pub use object::Object;
+pub use pause::pause_at;
 pub use place::{Creation, Mount, ObjectStream, Place, Requests, Upload};

@@ -17,7 +17,6 @@ use crate::curated::{
 };
 use crate::drift::{changes, choices};
 use crate::error::Error;
-use crate::pause::pause_at;
 use crate::pipeline::{Crew, EntityResult, EntityTask, relationalize_entity};
 use crate::pool::on_deep_stack;
 use crate::progress::Event;
@@ -29,6 +28,7 @@ use crate::report::{LandingReport, MapReport, Report, TableReport};
 use crate::settings::{Drift, KeyRule, Settings};
 use crate::shape::{Action, JsonPath, Kinds, PathId, Plan, Selector, Shape, StoredPath};
 use crate::stage::{QuarantineWriter, StagedFile, rewrite};
+use solder_landing::pause_at;
 
 /// Relationalizes an input into a curated place; commits all entities at once, or nothing.
 ///

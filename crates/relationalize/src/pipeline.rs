@@ -19,7 +19,6 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, Signal};
 use crate::io::Io;
-use crate::pause::pause_at;
 use crate::pool::Pool;
 use crate::progress::{Event, Progress, Taken};
 use crate::read::{Block, BlockOptions, Blocks, Origin, Sources};
@@ -27,6 +26,7 @@ use crate::relation::{Column, Layout, LayoutOptions, Naming, Role, check_key, la
 use crate::shape::{ColumnType, JsonPath, KnownPath, Maps, PathId, Plan, Shape, Step, find_maps};
 use crate::shred::{ColumnData, Counts, Shredded, Shredder};
 use crate::stage::{QuarantineWriter, StageLimits, StagedFile, Stager};
+use solder_landing::pause_at;
 
 /// What an entity is read with.
 pub struct EntityTask<'a> {

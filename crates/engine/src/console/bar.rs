@@ -113,7 +113,7 @@ fn taken_text(taken: Taken, seconds: f64) -> String {
 /// An error, its causes and what can be done about it.
 fn error_text(error: &Error) -> String {
     let mut text = format!("error: {error}\n");
-    for cause in super::causes(error) {
+    for cause in solder_landing::causes(error) {
         text.push_str("  because ");
         text.push_str(&cause);
         text.push('\n');

@@ -57,7 +57,7 @@ pub use settings::{
     ClientCredentialsSettings, CredentialsIn, LoginBody, LoginRequest, RefreshTokenSettings,
     SessionSettings, TokenFrom, TokenPlacement,
 };
-pub use text::{Part, Text, TextError};
+pub use text::{Text, TextError};
 
 /// Which credentials a request carried: a later one is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

@@ -230,7 +230,7 @@ impl Lander {
             self.landed.num_files += 1;
             self.landed.num_bytes += file.size_bytes;
             self.files.push(file);
-            crate::pause::pause_at("after a part");
+            solder_landing::pause_at("after a part");
         }
         Ok(())
     }
@@ -254,7 +254,7 @@ impl Lander {
             state: self.moved.clone(),
             counts: self.counts(),
         };
-        crate::pause::pause_at("before the commit");
+        solder_landing::pause_at("before the commit");
         match self.log.commit(&manifest, &self.state).await? {
             Commit::Committed => {}
             Commit::Overtaken => {
@@ -265,7 +265,7 @@ impl Lander {
                 return Err(LandError::Overtaken);
             }
         }
-        crate::pause::pause_at("after the commit");
+        solder_landing::pause_at("after the commit");
         self.sequence += 1;
         self.landed.sequence = self.sequence;
         self.landed.num_commits += 1;

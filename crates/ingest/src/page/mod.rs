@@ -31,7 +31,7 @@ mod targets;
 mod tests;
 mod xml;
 
-pub use fault::{BodyFault, Found};
+pub use fault::BodyFault;
 pub use find::{find, text_of};
 pub use inflate::Inflate;
 pub use json::Scanner;
@@ -41,7 +41,7 @@ pub use records::Records;
 /// Bytes that a watched value may have.
 pub const MAX_WATCHED_BYTES: usize = 64 * 1024;
 
-/// Bytes of records after which [`Decoder::feed_each`] hands them over.
+/// Bytes of records after which [`Decoder::feed`] hands them over.
 pub const FULL_BYTES: usize = 1 << 20;
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -131,25 +131,15 @@ impl Decoder {
         }
     }
 
-    /// Takes the next bytes of the body; the records that end in them are added to `into`, which the caller clears.
-    ///
-    /// A small compressed piece can hold records of a million times its size; where a body is not to be trusted,
-    /// [`Decoder::feed_each`] keeps the memory small.
-    ///
-    /// # Errors
-    ///
-    /// [`BodyFault`]; records before the fault are in `into`. The decoder is of no use then.
-    pub fn feed(&mut self, bytes: &[u8], into: &mut Records) -> Result<(), BodyFault> {
-        self.feed_each(bytes, into, &mut |_| Ok(()))
-    }
-
-    /// Like [`Decoder::feed`], and calls `full` whenever `into` has come to a mebibyte ([`FULL_BYTES`]): it takes
-    /// the records away and clears them. What is left in the end stays in `into`.
+    /// Takes the next bytes of the body; the records that end in them are added to `into`, and what is there in
+    /// the end the caller takes and clears. A small compressed piece can hold records of a million times its
+    /// size, so that `full` is called whenever `into` has come to a mebibyte ([`FULL_BYTES`]): it takes the
+    /// records away and clears them.
     ///
     /// # Errors
     ///
-    /// [`BodyFault`], and those of `full`. The decoder is of no use then.
-    pub fn feed_each<E: From<BodyFault>>(
+    /// [`BodyFault`], and those of `full`; records before a fault are in `into`. The decoder is of no use then.
+    pub fn feed<E: From<BodyFault>>(
         &mut self,
         bytes: &[u8],
         into: &mut Records,

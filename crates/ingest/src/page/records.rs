@@ -10,24 +10,6 @@ pub struct Records {
 }
 
 impl Records {
-    /// No records.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Number of records.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
     /// All records as NDJSON: each ends with a line feed.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -78,14 +60,14 @@ mod tests {
 
     #[test]
     fn records_are_lines() {
-        let mut records = Records::new();
+        let mut records = Records::default();
         assert_eq!(records.last(), None);
         records.push(b"{}");
         records.push_joined(b"{\"a\"", b":1}");
         assert_eq!(records.bytes(), b"{}\n{\"a\":1}\n");
         assert_eq!(records.iter().collect::<Vec<_>>(), [b"{}".as_slice(), b"{\"a\":1}"]);
-        assert_eq!((records.len(), records.last()), (2, Some(b"{\"a\":1}".as_slice())));
+        assert_eq!((records.iter().len(), records.last()), (2, Some(b"{\"a\":1}".as_slice())));
         records.clear();
-        assert!(records.is_empty() && records.bytes().is_empty());
+        assert!(records.iter().len() == 0 && records.bytes().is_empty());
     }
 }

@@ -31,15 +31,15 @@ impl Case {
         let mut decoder =
             Decoder::new(&self.format, &self.records.parse().unwrap(), &watched, self.limits);
         let mut lines = Vec::new();
-        let mut records = Records::new();
+        let mut records = Records::default();
         let mut keep = |records: &mut Records| {
             let text = String::from_utf8_lossy(records.bytes());
-            assert_eq!(text.matches('\n').count(), records.len(), "{text}");
+            assert_eq!(text.matches('\n').count(), records.iter().len(), "{text}");
             lines.extend(records.iter().map(|record| String::from_utf8_lossy(record).into_owned()));
             records.clear();
         };
         for chunk in body.chunks(chunk_bytes.min(body.len().max(1))) {
-            decoder.feed(chunk, &mut records)?;
+            decoder.feed(chunk, &mut records, &mut |_| Ok::<_, BodyFault>(()))?;
             keep(&mut records);
         }
         let page = decoder.finish(&mut records)?;
@@ -198,14 +198,14 @@ fn format_speed() {
         for _ in 0..5 {
             let path = records.parse().unwrap();
             let mut decoder = Decoder::new(&format, &path, &[], Limits::default());
-            let mut into = Records::new();
+            let mut into = Records::default();
             let start = std::time::Instant::now();
             for chunk in body.chunks(64 * 1024) {
                 let full = &mut |records: &mut Records| {
                     records.clear();
                     Ok::<_, BodyFault>(())
                 };
-                decoder.feed_each(chunk, &mut into, full).unwrap();
+                decoder.feed(chunk, &mut into, full).unwrap();
             }
             let page = decoder.finish(&mut into).unwrap();
             assert_eq!(page.num_records, 50_000);

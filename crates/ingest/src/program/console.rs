@@ -1,7 +1,6 @@
 //! What goes to stderr: words on a terminal, JSON lines elsewhere. Secrets are blanked in all of it.
 
 use std::collections::BTreeMap;
-use std::error::Error as StdError;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,8 +8,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use solder_ingest::Error;
+use solder_ingest::Redactor;
 use solder_ingest::progress::Progress;
-use solder_ingest::secrets::Redactor;
+use solder_landing::causes;
 
 use super::cli::LogFormat;
 
@@ -192,21 +192,4 @@ pub(crate) fn failure(error: &Error) -> Value {
         object.insert("help".to_owned(), json!(hint));
     }
     object
-}
-
-/// The causes of an error, without those that say what was said already.
-fn causes(error: &dyn StdError) -> Vec<String> {
-    let mut said = error.to_string();
-    let mut causes = Vec::new();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let message = cause.to_string();
-        if !said.contains(&message) {
-            said.push('\n');
-            said.push_str(&message);
-            causes.push(message);
-        }
-        source = cause.source();
-    }
-    causes
 }

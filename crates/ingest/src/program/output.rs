@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use solder_ingest::http::Request;
+use solder_ingest::Request;
 use solder_ingest::probe::{Checked, Planned};
 use solder_ingest::report::{Report, StreamOutcome};
 

@@ -35,7 +35,7 @@ mod vault_tests;
 
 pub use error::{AwsFailure, FaultKind, SecretError};
 pub use json_key::{JsonKey, JsonKeyError};
-pub use redact::{MIN_BYTES_IN_RECORDS, MIN_CHARACTERS_IN_TEXT, Redactor};
-pub use reference::{ReferenceError, SecretRef, Source};
+pub use redact::Redactor;
+pub use reference::{ReferenceError, SecretRef};
 pub use secret::Secret;
 pub use vault::Vault;

@@ -51,8 +51,8 @@ impl Redactor {
     /// Looks for this value from now on: raw, percent-encoded, in base64 (also inside a longer one), as
     /// JSON string and as Rust prints it.
     ///
-    /// Values below [`MIN_CHARACTERS_IN_TEXT`] are not looked for at all, those below
-    /// [`MIN_BYTES_IN_RECORDS`] and those that are a number are not looked for in records.
+    /// Values below `MIN_CHARACTERS_IN_TEXT` are not looked for at all, those below
+    /// `MIN_BYTES_IN_RECORDS` and those that are a number are not looked for in records.
     pub fn learn(&self, secret: &Secret) {
         let value = secret.expose();
         if value.chars().count() >= MIN_CHARACTERS_IN_TEXT {

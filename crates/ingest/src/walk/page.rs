@@ -108,7 +108,7 @@ impl<'a> PageReader<'a> {
                 self.flush()?;
             }
         }
-        if let Some(last) = records.iter().last() {
+        if let Some(last) = records.last() {
             self.page.last_record = Some(last.to_vec());
         }
         Ok(())
@@ -206,7 +206,7 @@ impl Reader for PageReader<'_> {
             Decoder::new(&stream.format, &stream.records, &self.rules.watched, limits);
         let mut records = Records::default();
         while let Some(chunk) = body.chunk().await? {
-            decoder.feed_each(&chunk, &mut records, &mut |full| -> Result<(), ReadError> {
+            decoder.feed(&chunk, &mut records, &mut |full| -> Result<(), ReadError> {
                 self.take(full)?;
                 full.clear();
                 Ok(())

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use solder_ingest::Redactor;
 use solder_ingest::progress::Silent;
 use solder_ingest::report::{Report, StreamReport};
-use solder_ingest::secrets::Redactor;
 use solder_ingest::source::plan::Source;
 use solder_ingest::{Compression, Error, Reach, RunSettings, run, source};
 use solder_landing::Place;

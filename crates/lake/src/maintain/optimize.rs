@@ -3,7 +3,7 @@
 use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::operations::optimize::OptimizeType;
 use serde::Serialize;
-use solder_relationalize::pause_at;
+use solder_landing::pause_at;
 
 use crate::delta::{Evolution, Operation, Outcome, Table, commit, schema};
 use crate::error::Error;

@@ -27,7 +27,7 @@ use solder_landing::{Creation, Object, Place, PlaceError};
 
 use crate::error::Error;
 use crate::io::Io;
-use crate::pause::pause_at;
+use solder_landing::pause_at;
 
 use super::manifest::{Bookmark, Entity, FORMAT, Manifest, StoredShape};
 

@@ -39,11 +39,11 @@ fn i10_given_columns_and_delimiter() {
 /// Bytes that are no UTF-8 are kept for the engine to judge.
 #[test]
 fn i13_bytes_are_kept() {
-    let mut records = crate::page::Records::new();
+    let mut records = crate::page::Records::default();
     let format = Format::Csv { delimiter: b',', columns: None };
     let root = crate::page::JsonPath::root();
     let mut decoder = crate::page::Decoder::new(&format, &root, &[], Default::default());
-    decoder.feed(b"a\n\xff\n", &mut records).unwrap();
+    decoder.feed(b"a\n\xff\n", &mut records, &mut |_| Ok::<_, crate::page::BodyFault>(())).unwrap();
     assert_eq!(records.last(), Some(&b"{\"a\":\"\xff\"}"[..]));
 }
 

@@ -120,10 +120,10 @@ fn i10_bombs_of_records_are_handed_over() {
     let root = crate::page::JsonPath::root();
     let format = crate::page::Format::Json;
     let mut decoder = crate::page::Decoder::new(&format, &root, &[], Default::default());
-    let mut into = crate::page::Records::new();
+    let mut into = crate::page::Records::default();
     let (mut num_records, mut largest) = (0, 0);
-    let handed_over = decoder.feed_each(&twice, &mut into, &mut |records| {
-        num_records += records.len();
+    let handed_over = decoder.feed(&twice, &mut into, &mut |records| {
+        num_records += records.iter().len();
         largest = largest.max(records.bytes().len());
         records.clear();
         Ok::<_, BodyFault>(())
@@ -131,6 +131,6 @@ fn i10_bombs_of_records_are_handed_over() {
     handed_over.unwrap();
     assert!(largest < crate::page::FULL_BYTES + 2 * PIECE_BYTES, "{largest}");
     let page = decoder.finish(&mut into).unwrap();
-    assert_eq!(num_records + into.len(), (64 << 10) + 1);
+    assert_eq!(num_records + into.iter().len(), (64 << 10) + 1);
     assert_eq!(page.num_records, (64 << 10) + 1);
 }

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use deltalake_core::kernel::Version;
 use serde::{Deserialize, Serialize};
-use solder_relationalize::pause_at;
+use solder_landing::pause_at;
 use solder_relationalize::relation::Column;
 
 use crate::delta::{Change, Operation, Outcome, Table, commit, schema};

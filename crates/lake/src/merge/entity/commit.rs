@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::TryStreamExt;
 use serde_json::json;
-use solder_relationalize::pause_at;
+use solder_landing::pause_at;
 
 use crate::delta::{Operation, Outcome, Table, commit, schema};
 use crate::error::Error;

@@ -30,7 +30,7 @@ mod target;
 use std::time::{Duration, Instant};
 
 use deltalake_core::kernel::Version;
-use solder_relationalize::pause_at;
+use solder_landing::pause_at;
 
 use crate::delta::Table;
 use crate::error::Error;

@@ -1,4 +1,4 @@
-//! Stages at which tests kill a run (R20): in builds with debug assertions, a run that finds
+//! Stages at which tests kill a run (R20, M8, I13): in builds with debug assertions, a run that finds
 //! `SOLDER_PAUSE_AT=<stage>` says so on stderr and waits there for its end.
 
 /// Waits here when a test asked for it; nothing in release builds.
