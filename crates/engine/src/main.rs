@@ -24,6 +24,7 @@ use clap::{CommandFactory, Parser};
 use serde_json::{Value, json};
 use solder_lake::Error as Failure;
 use solder_lake::merge::{MergeReport, MergeSettings, merge};
+use solder_lake::sql::{Output, SqlReport, SqlSettings, query};
 use solder_relationalize::curated::Curated;
 use solder_relationalize::readable::count;
 use solder_relationalize::report::Report;
@@ -67,6 +68,7 @@ fn run(command: Command, console: &Arc<Console>) -> Result<(), Failure> {
     match command {
         Command::Relationalize(args) => run_relationalize(*args, console),
         Command::Merge(args) => run_merge(&args, console),
+        Command::Sql(args) => run_sql(&args, console),
         Command::Nest(args) => Ok(run_nest(&args, console)?),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -143,6 +145,28 @@ fn run_merge(args: &cli::Merge, console: &Arc<Console>) -> Result<(), Failure> {
     };
     let text =
         |(settings, report): &(MergeSettings, MergeReport)| output::merged(report, &settings.lake);
+    tell(&args.reporting, destination, outcome, &json, text, console).map(drop)
+}
+
+fn run_sql(args: &cli::Sql, console: &Arc<Console>) -> Result<(), Failure> {
+    let destination = args.reporting.destination()?;
+    let outcome = args.settings().and_then(|settings| {
+        let script = args.script()?;
+        let io = Arc::new(Io::start_with(settings.threads).map_err(no_threads)?);
+        signals::end_at_once().map_err(no_threads)?;
+        let mut stdout = std::io::stdout();
+        let report = query(&io, &settings, &script, &mut Output::new(args.format(), &mut stdout))?;
+        Ok((settings, report))
+    });
+    let json = match &outcome {
+        Ok((_, report)) => json!(report),
+        Err(error) => Value::Object(output::failure(error)),
+    };
+    // Where the rows are the result, they are all that stdout gets.
+    let text = |(settings, report): &(SqlSettings, SqlReport)| match &settings.into {
+        Some(into) => output::landed(report, &into.lake),
+        None => String::new(),
+    };
     tell(&args.reporting, destination, outcome, &json, text, console).map(drop)
 }
 

@@ -1,5 +1,6 @@
 //! What goes to stdout: the table of what a run made, or its report as JSON.
 
+mod landed;
 mod merged;
 
 use std::collections::HashMap;
@@ -10,6 +11,7 @@ use solder_lake::Error;
 use solder_relationalize::readable::{count, size, thousands};
 use solder_relationalize::report::{Choice, LandingReport, MapReport, Report, TableReport};
 
+pub(crate) use landed::landed;
 pub(crate) use merged::merged;
 
 /// An error for machines: `error`, `exit_code`, `retryable`, `causes`, `help`.

@@ -77,6 +77,109 @@ pub enum Error {
         #[source]
         source: Box<DataFusionError>,
     },
+    /// A mistake in a statement of the user.
+    #[error("{place}: {mistake}")]
+    Sql {
+        /// File, line and column.
+        place: String,
+        /// What is wrong, and what was meant perhaps.
+        mistake: String,
+    },
+    /// A file of statements cannot be read.
+    #[error("reading `{file}`")]
+    Script {
+        /// The file.
+        file: String,
+        /// What happened.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A statement of the user that is right, and fails over the rows.
+    #[error("running {script}")]
+    Query {
+        /// The file, or the option.
+        script: String,
+        /// What happened.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+    /// A file that is to be a table.
+    #[error("there is no file `{address}`")]
+    NoFile {
+        /// As given.
+        address: String,
+    },
+    /// A text without a statement.
+    #[error("{script}: there is no statement in it")]
+    NoStatement {
+        /// The file, or the option.
+        script: String,
+    },
+    /// A column of a result that no table can have.
+    #[error("column {number} of the result, `{name}`, cannot come into a table: {why}")]
+    Column {
+        /// Its place, from 1.
+        number: usize,
+        /// Its name.
+        name: String,
+        /// What is wrong with it, and what helps.
+        why: String,
+    },
+    /// A value of a result that its column's type does not hold.
+    #[error("column `{column}` for `{table}` cannot become {to}")]
+    Value {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// The type.
+        to: String,
+        /// The value.
+        #[source]
+        source: arrow_schema::ArrowError,
+    },
+    /// Rows of a result whose key does not identify them.
+    #[error(
+        "the rows for `{table}` have a key that is null or stands twice: {example} ({num_keys} in all); nothing was written"
+    )]
+    ResultKeys {
+        /// The table.
+        table: String,
+        /// How many.
+        num_keys: usize,
+        /// One of them.
+        example: String,
+    },
+    /// A column of a result whose type does not fit that of the table (M7).
+    #[error(
+        "column `{column}` of the result is {given}, and `{table}` has {target}: cast one to the other, or write to another table"
+    )]
+    ResultType {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Its type in the table.
+        target: String,
+        /// Its type in the result.
+        given: String,
+    },
+    /// Rows cannot be printed.
+    #[error("writing the result")]
+    Output {
+        /// What happened.
+        #[source]
+        source: arrow_schema::ArrowError,
+    },
+    /// The folder for what waits on disk.
+    #[error("writing to `{folder}`, where rows wait on their way into the lake")]
+    Spill {
+        /// The folder.
+        folder: String,
+        /// What happened.
+        #[source]
+        source: std::io::Error,
+    },
     /// A target that cannot be merged into.
     #[error("cannot merge into `{table}`: {reason}")]
     Target {
@@ -247,10 +350,16 @@ impl Error {
             Error::Staging(error) => error.exit_code(),
             Error::Place(error) => solder_relationalize::place_code(error),
             Error::Usage(_)
+            | Error::Sql { .. }
+            | Error::NoStatement { .. }
+            | Error::Column { .. }
             | Error::Expression { .. }
             | Error::NoColumn { .. }
             | Error::NoKey { .. } => 64,
             Error::Target { .. }
+            | Error::Value { .. }
+            | Error::ResultKeys { .. }
+            | Error::ResultType { .. }
             | Error::NotDelta { .. }
             | Error::DuplicateKeys { .. }
             | Error::HalfAppended { .. }
@@ -258,13 +367,20 @@ impl Error {
             | Error::Widening { .. }
             | Error::GlueNames { .. }
             | Error::Check { .. } => 65,
-            Error::NoTable { .. } | Error::NoTables { .. } | Error::NoEntity { .. } => 66,
+            Error::Script { .. }
+            | Error::NoFile { .. }
+            | Error::NoTable { .. }
+            | Error::NoTables { .. }
+            | Error::NoEntity { .. } => 66,
             Error::HalfMerged { .. } | Error::Contended { .. } => 75,
+            Error::Output { .. } => 74,
+            Error::Spill { .. } => 73,
             Error::UnsafeStore { .. } | Error::JobFile { .. } => 78,
             Error::Fetch { source, .. } => store_code(source),
             Error::Delta { source, .. } => cause_code(source.as_ref()),
             Error::File { source, .. } => cause_code(source),
             Error::Statement { source, .. } => cause_code(source.as_ref()),
+            Error::Query { source, .. } => cause_code_or(source.as_ref(), 65),
             Error::Internal(_) => 70,
         }
     }
@@ -276,7 +392,9 @@ impl Error {
             _ if self.exit_code() == 77 => Some(
                 "the account of this program needs access; for stores, credentials come from the environment (AWS_*, GOOGLE_*, AZURE_*) or the machine's role",
             ),
-            Error::Statement { .. } if self.exit_code() == 69 => Some("give it more with --memory"),
+            Error::Statement { .. } | Error::Query { .. } if self.exit_code() == 69 => {
+                Some("give it more with --memory")
+            }
             _ if self.exit_code() == 75 => Some("the same command can succeed later: try again"),
             _ => None,
         }
@@ -285,6 +403,11 @@ impl Error {
 
 /// The exit code for whatever lies deepest in a chain of errors of other libraries.
 fn cause_code(error: &(dyn std::error::Error + 'static)) -> u8 {
+    cause_code_or(error, 74)
+}
+
+/// The same, with the code for what has no code of its own.
+fn cause_code_or(error: &(dyn std::error::Error + 'static), otherwise: u8) -> u8 {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(store) = error.downcast_ref::<object_store::Error>() {
@@ -295,7 +418,7 @@ fn cause_code(error: &(dyn std::error::Error + 'static)) -> u8 {
         }
         cause = error.source();
     }
-    74
+    otherwise
 }
 
 fn store_code(error: &object_store::Error) -> u8 {

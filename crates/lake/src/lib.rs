@@ -2,6 +2,8 @@
 //!
 //! ```text
 //!   curated/ ──▶ merge/ ──▶ delta/ ──▶ lake/ ──▶ maintain/
+//!                  │  ▲                   └─────▶ sql/ ──▶ rows
+//!                  │  └── results that come into the lake ◀┘
 //!                  └──▶ files/: Parquet, column chunk by column chunk
 //! ```
 
@@ -12,6 +14,7 @@ mod lake;
 pub mod maintain;
 pub mod merge;
 mod readable;
+pub mod sql;
 mod work;
 
 pub use error::Error;

@@ -7,6 +7,7 @@ mod nest;
 mod relationalize;
 mod reporting;
 mod resources;
+mod sql;
 mod tables;
 
 use clap::{Parser, Subcommand};
@@ -19,6 +20,7 @@ pub(crate) use nest::Nest;
 pub(crate) use relationalize::Relationalize;
 pub(crate) use reporting::{Destination, ReportFormat, Reporting};
 pub(crate) use resources::cores;
+pub(crate) use sql::Sql;
 pub(crate) use tables::Tables;
 
 use crate::console::LogFormat;
@@ -46,6 +48,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Relationalize(Box<Relationalize>),
     Merge(Box<Merge>),
+    Sql(Box<Sql>),
     Nest(Nest),
     Tables(Tables),
     Bookmark(Bookmark),

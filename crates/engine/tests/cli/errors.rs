@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use rstest::rstest;
 
-use crate::support::{Folder, ORDERS, filters};
+use crate::support::{Folder, ORDERS, filters, snapshot_name};
 
 fn orders() -> Folder {
     Folder::new().with("raw/1.ndjson", ORDERS)
@@ -53,17 +53,9 @@ fn assert_fails(folder: &Folder, code: i32, arguments: &str) {
     let outcome = folder.engine(&format!("{arguments} --log text"));
     let _filters = filters();
     let text = format!("$ engine {arguments}\n{}=> {}\n", outcome.stderr, outcome.code);
-    insta::assert_snapshot!(snapshot_name(), text);
+    insta::assert_snapshot!(snapshot_name("error"), text);
     assert_eq!(outcome.code, code, "{outcome:?}");
     assert_eq!(outcome.stdout, "", "stdout is for results");
-}
-
-fn snapshot_name() -> String {
-    let thread = std::thread::current();
-    let test = thread.name().unwrap_or("error").rsplit("::").next().unwrap_or("error").to_owned();
-    // rstest numbers its cases: `case_07_bad_key`.
-    let case = test.strip_prefix("case_").and_then(|rest| rest.split_once('_'));
-    format!("error_{}", case.map_or(test.as_str(), |(_, name)| name))
 }
 
 #[test]

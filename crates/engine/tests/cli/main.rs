@@ -9,5 +9,6 @@ mod log;
 mod nest;
 mod report;
 mod signals;
+mod sql;
 mod stdin;
 mod support;

@@ -105,3 +105,12 @@ pub fn filters() -> insta::internals::SettingsBindDropGuard {
     settings.add_filter(r#""bytes": \d+"#, r#""bytes": "[size]""#);
     settings.bind_to_scope()
 }
+
+/// The name of the case that runs, below what all of them are about: rstest numbers them, as in
+/// `case_07_bad_key`.
+pub fn snapshot_name(about: &str) -> String {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or(about).rsplit("::").next().unwrap_or(about).to_owned();
+    let case = test.strip_prefix("case_").and_then(|rest| rest.split_once('_'));
+    format!("{about}_{}", case.map_or(test.as_str(), |(_, name)| name))
+}

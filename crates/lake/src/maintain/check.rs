@@ -3,6 +3,7 @@
 //!
 //! The tables are read by deltalake's own provider, not by the reader that merges use.
 
+use arrow_array::Array as _;
 use datafusion::arrow::util::display::array_value_to_string;
 use serde::Serialize;
 use solder_landing::Mount;
@@ -233,11 +234,15 @@ async fn add(session: &Session, name: &str, table: &Table) -> Result<(), Error> 
 }
 
 /// How many rows there are, and the first in words.
-fn first(batches: &[arrow_array::RecordBatch], names: &[String]) -> Option<(usize, String)> {
+pub(crate) fn first(
+    batches: &[arrow_array::RecordBatch],
+    names: &[String],
+) -> Option<(usize, String)> {
     let num_rows = batches.iter().map(arrow_array::RecordBatch::num_rows).sum();
     let batch = batches.iter().find(|batch| batch.num_rows() > 0)?;
     let text = |(name, column): (&String, &arrow_array::ArrayRef)| {
-        format!("{name} = {}", array_value_to_string(column, 0).unwrap_or_default())
+        let value = array_value_to_string(column, 0).unwrap_or_default();
+        format!("{name} = {}", if column.is_null(0) { "null" } else { &value })
     };
     let texts: Vec<String> = names.iter().zip(batch.columns()).map(text).collect();
     Some((num_rows, texts.join(", ")))

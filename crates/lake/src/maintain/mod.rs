@@ -12,11 +12,12 @@ mod optimize;
 mod restore;
 mod vacuum;
 
+pub(crate) use check::first as first_row;
 pub use check::{CheckReport, Finding, check};
 pub use history::{HistoryEntry, history};
 pub use optimize::{OptimizeReport, optimize};
 pub use restore::{RestoreReport, RestoreTo, restore};
-pub(crate) use restore::{empty, restore_one};
+pub(crate) use restore::{empty, restore_one, version_at};
 pub use vacuum::{MIN_RETENTION_HOURS, VacuumReport, vacuum};
 
 use deltalake_core::DeltaTable;
@@ -48,9 +49,14 @@ async fn all_names(lake: &Lake) -> Result<Vec<String>, Error> {
 }
 
 /// The table as deltalake's own operations take it.
-async fn delta_table(table: &Table) -> Result<DeltaTable, Error> {
+pub(crate) async fn delta_table(table: &Table) -> Result<DeltaTable, Error> {
+    delta_table_at(table, table.version()).await
+}
+
+/// The table at another version.
+pub(crate) async fn delta_table_at(table: &Table, version: u64) -> Result<DeltaTable, Error> {
     let mut delta = DeltaTable::new(table.log.clone());
-    delta.load_version(table.version()).await.map_err(failed("reading", table))?;
+    delta.load_version(version).await.map_err(failed("reading", table))?;
     Ok(delta)
 }
 

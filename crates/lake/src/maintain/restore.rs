@@ -127,7 +127,7 @@ async fn committed_at(
 }
 
 /// The last version at or before an instant; `None` when the table was not there yet.
-async fn version_at(
+pub(crate) async fn version_at(
     lake: &Lake,
     table: &Table,
     instant: jiff::Timestamp,

@@ -39,8 +39,9 @@ pub use report::{EntityReport, MergeReport, Metrics, TableReport};
 pub(crate) use session::{Engine, Session, Statement, quoted};
 pub use settings::{MergeSettings, Mode, ModeError, Rule};
 
+pub(crate) use staging::{SEQUENCE, StagedEntity, StagedTable, Staging};
+
 use entity::Merging;
-use staging::Staging;
 
 /// Merges every committed run that waits, entity by entity.
 ///
@@ -55,22 +56,35 @@ pub fn merge(io: &Arc<Io>, settings: &MergeSettings) -> Result<MergeReport, Erro
     let lake = Lake::open(&settings.lake)?;
     let mounts = [&staging.mount, lake.mount()];
     let engine = Engine::new(settings.memory_bytes, settings.threads, &mounts)?;
-    let workers = Workers::new(settings.threads);
-    let mut report = MergeReport { dry_run: settings.dry_run, ..MergeReport::default() };
-    let merging = async {
+    let entities = io.wait(async {
         if !settings.dry_run {
             lake.check_store().await?;
         }
-        // Before any of them is merged, so that a missing key of one leaves the others as they are.
-        let parts = (&lake, &engine, &workers);
-        let entities = staging.entities.iter();
-        let mergings = entities.map(|entity| Merging::new(parts, &staging, entity, settings));
-        for merging in mergings.collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
-            report.entities.extend(merging.run().await?);
-        }
-        Ok::<_, Error>(())
-    };
-    io.wait(merging)?;
-    report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(report)
+        merge_staged(&lake, &engine, &staging, settings).await
+    })?;
+    let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(MergeReport { dry_run: settings.dry_run, entities, duration_ms })
+}
+
+/// Merges what is staged, into a lake whose store has been checked.
+///
+/// # Errors
+///
+/// As [`merge`].
+pub(crate) async fn merge_staged(
+    lake: &Lake,
+    engine: &Engine,
+    staging: &Staging,
+    settings: &MergeSettings,
+) -> Result<Vec<EntityReport>, Error> {
+    let workers = Workers::new(settings.threads);
+    // Before any of them is merged, so that a missing key of one leaves the others as they are.
+    let parts = (lake, engine, &workers);
+    let entities = staging.entities.iter();
+    let mergings = entities.map(|entity| Merging::new(parts, staging, entity, settings));
+    let mut reports = Vec::new();
+    for merging in mergings.collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+        reports.extend(merging.run().await?);
+    }
+    Ok(reports)
 }

@@ -91,12 +91,26 @@ impl Engine {
         );
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc();
         let runtime = runtime.map_err(|error| Error::Internal(Box::new(error)))?;
+        Engine { runtime, threads }.with_mounts(mounts)
+    }
+
+    /// The same memory and threads, over other stores too.
+    ///
+    /// # Errors
+    ///
+    /// A store has no address.
+    pub fn with_mounts(&self, mounts: &[&Mount]) -> Result<Engine, Error> {
         for mount in mounts {
             let url = Url::parse(&format!("{}/", mount.root));
             let url = url.map_err(|error| Error::Internal(Box::new(error)))?;
-            runtime.register_object_store(&url, Arc::clone(&mount.store));
+            self.runtime.register_object_store(&url, Arc::clone(&mount.store));
         }
-        Ok(Engine { runtime, threads })
+        Ok(self.clone())
+    }
+
+    /// A session of another configuration, over the same memory and stores.
+    pub fn context(&self, config: SessionConfig) -> SessionContext {
+        SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime))
     }
 
     /// A session without tables.

@@ -137,6 +137,25 @@ fn staged_entity(
 }
 
 impl StagedEntity {
+    /// An entity of one run and one table.
+    pub fn of_one(
+        name: String,
+        sequence: u64,
+        run_id: String,
+        key: Vec<String>,
+        table: StagedTable,
+    ) -> StagedEntity {
+        StagedEntity {
+            name,
+            sequence,
+            run_id,
+            replaced: sequence,
+            rewinds: Vec::new(),
+            key,
+            tables: vec![table],
+        }
+    }
+
     /// Whether what was staged when `sequence` was the last run is staged still: it was neither replaced nor
     /// rewound since (R20).
     pub fn still_has(&self, sequence: u64) -> bool {
