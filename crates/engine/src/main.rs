@@ -81,16 +81,9 @@ fn run(command: Command, console: &Arc<Console>) -> Result<(), Failure> {
         Command::Optimize(args) => Ok(to_stdout(args.run(&maintaining()?)?.as_bytes())?),
         Command::Vacuum(args) => Ok(to_stdout(args.run(&maintaining()?)?.as_bytes())?),
         Command::Check(args) => {
-            let (text, report) = args.run(&maintaining()?)?;
+            let (text, report) = args.run(&Arc::new(maintaining()?))?;
             to_stdout(text.as_bytes())?;
-            match report.findings.first() {
-                None => Ok(()),
-                Some(first) => Err(Failure::Check {
-                    num_failed: report.findings.len(),
-                    num_checked: report.num_checks,
-                    first: format!("{}: {}", first.table, first.text),
-                }),
-            }
+            report.outcome()
         }
         Command::Bookmark(args) => Ok(to_stdout(args.run(&curated(args.place())?)?.as_bytes())?),
     }

@@ -8,6 +8,8 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 use solder_lake::Error;
+use solder_lake::expect::Level;
+use solder_lake::maintain::Finding;
 use solder_relationalize::readable::{count, size, thousands};
 use solder_relationalize::report::{Choice, LandingReport, MapReport, Report, TableReport};
 
@@ -25,6 +27,20 @@ pub(crate) fn failure(error: &Error) -> Map<String, Value> {
         object.insert("help".to_owned(), json!(help));
     }
     object
+}
+
+/// A check that does not hold, and how its rows can be looked at.
+pub(crate) fn finding(finding: &Finding) -> String {
+    let level = match finding.level {
+        Level::Warn => "warning: ",
+        Level::Fail => "",
+    };
+    let Finding { table, check, text, .. } = finding;
+    let mut line = format!("{table}: {level}{check}: {text}\n");
+    if let Some(rows) = &finding.rows {
+        let _ = writeln!(line, "  look at them: {rows}");
+    }
+    line
 }
 
 const EXIT_RETRYABLE: u8 = 75;

@@ -328,6 +328,14 @@ pub enum Error {
         /// The first, in words.
         first: String,
     },
+    /// An entry of a job file's `checks`.
+    #[error("{at}: {why}")]
+    CheckSection {
+        /// File and path.
+        at: String,
+        /// What is wrong.
+        why: String,
+    },
     /// Nothing has been committed to the staging area.
     #[error("there is no entity `{entity}` in `{staging}`{hint}")]
     NoEntity {
@@ -375,7 +383,7 @@ impl Error {
             Error::HalfMerged { .. } | Error::Contended { .. } => 75,
             Error::Output { .. } => 74,
             Error::Spill { .. } => 73,
-            Error::UnsafeStore { .. } | Error::JobFile { .. } => 78,
+            Error::UnsafeStore { .. } | Error::JobFile { .. } | Error::CheckSection { .. } => 78,
             Error::Fetch { source, .. } => store_code(source),
             Error::Delta { source, .. } => cause_code(source.as_ref()),
             Error::File { source, .. } => cause_code(source),

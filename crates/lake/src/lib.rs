@@ -9,7 +9,9 @@
 
 mod delta;
 pub mod error;
+pub mod expect;
 mod files;
+mod job_file;
 mod lake;
 pub mod maintain;
 pub mod merge;
@@ -18,4 +20,5 @@ pub mod sql;
 mod work;
 
 pub use error::Error;
+pub use job_file::{JobFile, MergeSection};
 pub use lake::{Lake, TableFolder};

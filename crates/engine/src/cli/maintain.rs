@@ -1,12 +1,15 @@
 //! The commands that look at the tables of a lake and keep them in order.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use clap::Args;
+use solder_lake::expect::expect;
 use solder_lake::maintain::{
     CheckReport, HistoryEntry, OptimizeReport, RestoreReport, RestoreTo, VacuumReport, check,
     history, optimize, restore, vacuum,
 };
+use solder_lake::sql::SqlSettings;
 use solder_lake::{Error, Lake};
 use solder_relationalize::Io;
 use solder_relationalize::readable::{count, size, thousands};
@@ -116,7 +119,8 @@ pub(crate) struct Vacuum {
 /// Prove that parents and children fit: lengths, references and keys
 ///
 /// Every `<array>__len` is compared with the child rows, every child row must have its parent, every key
-/// stand once. Exit code 65 when something does not hold.
+/// stand once. With --job, what its section `checks` says of columns, too. Exit code 65 when something does
+/// not hold.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
@@ -124,6 +128,10 @@ pub(crate) struct Check {
 
     /// The root tables [default: all]
     tables: Vec<String>,
+
+    /// A YAML file whose section `checks` says what else must hold of the rows of tables
+    #[arg(long, value_name = "FILE")]
+    job: Option<std::path::PathBuf>,
 }
 
 impl History {
@@ -169,9 +177,23 @@ impl Vacuum {
 
 impl Check {
     /// What to print, and whether all checks hold.
-    pub(crate) fn run(&self, io: &Io) -> Result<(String, CheckReport), Error> {
+    pub(crate) fn run(&self, io: &Arc<Io>) -> Result<(String, CheckReport), Error> {
         let lake = Lake::open(&self.common.lake)?;
-        let report = io.wait(check(&lake, &self.tables, default_memory(), cores()))?;
+        let expected = match &self.job {
+            Some(path) => {
+                let (file, job) = super::job_file(path)?;
+                job.expectations(&file)?
+            }
+            None => Vec::new(),
+        };
+        let mut report = io.wait(check(&lake, &self.tables, default_memory(), cores()))?;
+        let tables = SqlSettings {
+            lake: Some(self.common.lake.clone()),
+            memory_bytes: default_memory(),
+            threads: cores(),
+            ..SqlSettings::default()
+        };
+        report.add(expect(io, &tables, &expected)?);
         Ok((self.common.answer(&report, check_text)?, report))
     }
 }
@@ -251,7 +273,7 @@ fn vacuum_text(reports: &[VacuumReport]) -> String {
 fn check_text(report: &CheckReport) -> String {
     let mut text = String::new();
     for finding in &report.findings {
-        let _ = writeln!(text, "{}: {}: {}", finding.table, finding.check, finding.text);
+        text.push_str(&crate::output::finding(finding));
     }
     let checks = count(report.num_checks as u64, "check");
     let tables = count(report.num_tables as u64, "table");

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 use solder_lake::Error;
-use solder_lake::merge::{JobFile, MergeSection, MergeSettings, Mode, Rule};
+use solder_lake::MergeSection;
+use solder_lake::expect::Expectation;
+use solder_lake::merge::{MergeSettings, Mode, Rule};
 
 use super::reporting::Reporting;
 use super::resources::{cores, default_memory, size};
@@ -94,7 +96,7 @@ impl Merge {
     ///
     /// An option cannot be understood.
     pub(crate) fn settings(&self) -> Result<MergeSettings, Error> {
-        let (section, job_rules) = self.job_section()?;
+        let (section, job_rules, expectations) = self.job_section()?;
         let missing = |option: &str| {
             Error::Usage(format!("{option} is said neither by an option nor by the job file"))
         };
@@ -105,6 +107,7 @@ impl Merge {
             into.ok_or_else(|| missing("--into"))?,
         );
         settings.job_rules = job_rules;
+        settings.expectations = expectations;
         settings.tables.clone_from(&self.tables);
         for text in &self.mode {
             let (table, mode) = scoped(text, '=');
@@ -144,14 +147,13 @@ impl Merge {
 
 impl Merge {
     /// What the job file says, when there is one.
-    fn job_section(&self) -> Result<(MergeSection, Rules), Error> {
+    fn job_section(&self) -> Result<(MergeSection, Rules, Vec<Expectation>), Error> {
         let Some(path) = &self.job else { return Ok(Default::default()) };
-        let file = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| Error::JobFile { file: file.clone(), source: Box::new(source) })?;
-        let section = JobFile::parse(&file, &text)?.merge;
-        let rules = section.rules(&file)?;
-        Ok((section, rules))
+        let (file, job) = super::job_file(path)?;
+        let mut expected = job.expectations(&file)?;
+        expected.retain(|expectation| expectation.before_merge);
+        let rules = job.merge.rules(&file)?;
+        Ok((job.merge, rules, expected))
     }
 }
 

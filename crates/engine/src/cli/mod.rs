@@ -12,6 +12,7 @@ mod tables;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+use solder_lake::{Error, JobFile};
 
 pub(crate) use bookmark::Bookmark;
 pub(crate) use maintain::{Check, History, Optimize, Restore, Vacuum};
@@ -62,6 +63,15 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
+}
+
+/// A job file, and what messages call it.
+fn job_file(path: &std::path::Path) -> Result<(String, JobFile), Error> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Error::JobFile { file: file.clone(), source: Box::new(source) })?;
+    let job = JobFile::parse(&file, &text)?;
+    Ok((file, job))
 }
 
 /// A report as JSON, for programs.

@@ -1,6 +1,7 @@
 //! The program `engine` as its users see it: what it prints, how it exits, how it stops.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod checks;
 mod errors;
 mod help;
 #[path = "../landing/mod.rs"]

@@ -12,6 +12,7 @@ use solder_relationalize::tables::join_columns;
 
 use crate::delta::{Table, schema};
 use crate::error::Error;
+use crate::expect::Level;
 use crate::lake::Lake;
 use crate::merge::{Engine, Session, Statement, quoted};
 
@@ -49,14 +50,45 @@ pub struct CheckReport {
 /// A check that does not hold.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// `length`, `reference`, `key`, `history`, `unfinished`.
+    /// `length`, `reference`, `key`, `history`, `unfinished`; or the kind of an expectation.
     pub check: &'static str,
     /// The table.
     pub table: String,
     /// Rows that are wrong.
     pub num_rows: usize,
-    /// In words, with the first of those rows.
+    /// In words; of what always must hold, with the first of those rows.
     pub text: String,
+    /// What it means.
+    pub level: Level,
+    /// The statement that gives the rows, where one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<String>,
+}
+
+impl CheckReport {
+    /// Adds what other checks came to.
+    pub fn add(&mut self, other: CheckReport) {
+        self.num_checks += other.num_checks;
+        self.num_tables += other.num_tables;
+        self.findings.extend(other.findings);
+    }
+
+    /// Whether all holds that must.
+    ///
+    /// # Errors
+    ///
+    /// Something does not: with the first of them.
+    pub fn outcome(&self) -> Result<(), Error> {
+        let mut failed = self.findings.iter().filter(|finding| finding.level == Level::Fail);
+        match failed.next() {
+            None => Ok(()),
+            Some(first) => Err(Error::Check {
+                num_failed: 1 + failed.count(),
+                num_checked: self.num_checks,
+                first: format!("{}: {}", first.table, first.text),
+            }),
+        }
+    }
 }
 
 /// Checks the entities of some root tables, or of all.
@@ -108,6 +140,8 @@ async fn check_root(engine: &Engine, root: &Table, report: &mut CheckReport) -> 
             table: root.name().to_owned(),
             num_rows: 0,
             text: "a merge has begun and not ended: run it again".to_owned(),
+            level: Level::Fail,
+            rows: None,
         });
     }
     let key = root_key(root);
@@ -131,6 +165,8 @@ async fn check_root(engine: &Engine, root: &Table, report: &mut CheckReport) -> 
                 text: format!(
                     "{num_rows} versions do not end where the next one begins, the first: {example}"
                 ),
+                level: Level::Fail,
+                rows: None,
             });
         }
     }
@@ -141,6 +177,8 @@ async fn check_root(engine: &Engine, root: &Table, report: &mut CheckReport) -> 
             table: root.name().to_owned(),
             num_rows,
             text: format!("{num_rows} keys stand in more than one row, the first: {example}"),
+            level: Level::Fail,
+            rows: None,
         });
     }
     Ok(())
@@ -188,6 +226,8 @@ async fn check_child(
                 "{num_rows} rows have no parent in `{}`, the first: {example}",
                 parent.name()
             ),
+            level: Level::Fail,
+            rows: None,
         });
     }
     let path = child.property(schema::PATH).unwrap_or_default();
@@ -217,6 +257,8 @@ async fn check_child(
                     length.name,
                     child.name()
                 ),
+                level: Level::Fail,
+                rows: None,
             });
         }
     }

@@ -13,7 +13,7 @@ mod apply;
 mod entity;
 mod fates;
 mod history;
-mod job_file;
+
 mod keys;
 
 mod report;
@@ -29,12 +29,15 @@ use std::time::Instant;
 use solder_relationalize::Io;
 
 use crate::error::Error;
+use crate::expect::expect;
 use crate::lake::Lake;
+use crate::maintain::Finding;
+use crate::sql::SqlSettings;
 use crate::work::Workers;
 
 pub(crate) use align::Alignment;
 pub(crate) use apply::{Apply, Going, SMALL_FILE_BYTES};
-pub use job_file::{JobFile, MergeSection};
+
 pub use report::{EntityReport, MergeReport, Metrics, TableReport};
 pub(crate) use session::{Engine, Session, Statement, quoted};
 pub use settings::{MergeSettings, Mode, ModeError, Rule};
@@ -53,6 +56,7 @@ use entity::Merging;
 pub fn merge(io: &Arc<Io>, settings: &MergeSettings) -> Result<MergeReport, Error> {
     let began = Instant::now();
     let staging = Staging::read(io, &settings.staging, &settings.tables)?;
+    let findings = check_staged(io, settings)?;
     let lake = Lake::open(&settings.lake)?;
     let mounts = [&staging.mount, lake.mount()];
     let engine = Engine::new(settings.memory_bytes, settings.threads, &mounts)?;
@@ -63,7 +67,24 @@ pub fn merge(io: &Arc<Io>, settings: &MergeSettings) -> Result<MergeReport, Erro
         merge_staged(&lake, &engine, &staging, settings).await
     })?;
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(MergeReport { dry_run: settings.dry_run, entities, duration_ms })
+    Ok(MergeReport { dry_run: settings.dry_run, findings, entities, duration_ms })
+}
+
+/// What is expected of the staged rows and does not hold, when none of it is a failure (C3).
+///
+/// # Errors
+///
+/// One is, or an expectation cannot be tried.
+fn check_staged(io: &Arc<Io>, settings: &MergeSettings) -> Result<Vec<Finding>, Error> {
+    let place = SqlSettings {
+        curated: Some(settings.staging.clone()),
+        memory_bytes: settings.memory_bytes,
+        threads: settings.threads,
+        ..SqlSettings::default()
+    };
+    let report = expect(io, &place, &settings.expectations)?;
+    report.outcome()?;
+    Ok(report.findings)
 }
 
 /// Merges what is staged, into a lake whose store has been checked.

@@ -2,11 +2,16 @@
 
 use serde::Serialize;
 
+use crate::maintain::Finding;
+
 /// The report of `engine merge`.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct MergeReport {
     /// Nothing was written.
     pub dry_run: bool,
+    /// What was expected of the staged rows, and does not hold; none of it is a failure.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
     /// The entities; one stands here twice when a merge of it that had broken off was finished first.
     pub entities: Vec<EntityReport>,
     /// Wall time in milliseconds.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::expect::Expectation;
+
 /// Settings of `engine merge`.
 #[derive(Clone, Debug)]
 pub struct MergeSettings {
@@ -18,6 +20,8 @@ pub struct MergeSettings {
     pub job_rules: Vec<(Option<String>, Rule)>,
     /// What flags say, which override the job file.
     pub rules: Vec<(Option<String>, Rule)>,
+    /// What must hold of the staged rows before any of them comes (C3).
+    pub expectations: Vec<Expectation>,
     /// Say what a merge would do, and write nothing.
     pub dry_run: bool,
     /// Bytes of memory for statements.
@@ -104,6 +108,7 @@ impl MergeSettings {
             tables: Vec::new(),
             job_rules: Vec::new(),
             rules: Vec::new(),
+            expectations: Vec::new(),
             dry_run: false,
             memory_bytes: 1 << 30,
             threads: std::thread::available_parallelism().map_or(1, usize::from),

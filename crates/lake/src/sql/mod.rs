@@ -121,6 +121,38 @@ pub fn query(
     Ok(report)
 }
 
+/// Tables by name, for other statements than those of a script.
+pub(crate) struct Connection {
+    /// Runs statements.
+    pub(crate) context: SessionContext,
+    tables: Tables,
+}
+
+/// A session over the tables that settings name.
+///
+/// # Errors
+///
+/// A place cannot be read.
+pub(crate) fn connect(io: &Arc<Io>, settings: &SqlSettings) -> Result<Connection, Error> {
+    let tables = Tables::open(io, settings)?;
+    let engine = Engine::new(settings.memory_bytes, settings.threads, &tables.mounts())?;
+    Ok(Connection { context: context(&engine, settings.threads, &tables)?, tables })
+}
+
+impl Connection {
+    /// Refuses a script that names a table which is not there.
+    ///
+    /// # Errors
+    ///
+    /// It does, or it is no single statement.
+    pub(crate) fn check_names(&self, script: &Script) -> Result<(), Error> {
+        let statements = script.statements()?;
+        let named =
+            |statement| mistake::check_names(&self.context, &self.tables, script, statement);
+        statements.iter().try_for_each(named).map_err(|error| script.as_a_whole(error))
+    }
+}
+
 /// Where rows wait on their way into the lake.
 fn spill_folder() -> PathBuf {
     std::env::temp_dir()

@@ -61,8 +61,21 @@ impl Script {
         Error::Sql { place, mistake: text }
     }
 
+    /// A mistake in a statement that is part of another one, so that a place in it means nothing.
+    pub(crate) fn mistake_in_all(&self, error: DataFusionError) -> Error {
+        self.as_a_whole(self.mistake(error))
+    }
+
+    /// A mistake at the script, wherever in it.
+    pub(crate) fn as_a_whole(&self, error: Error) -> Error {
+        match error {
+            Error::Sql { mistake, .. } => Error::Sql { place: self.name.clone(), mistake },
+            other => other,
+        }
+    }
+
     /// A statement that was right, and failed over the rows.
-    pub(super) fn failed(&self, error: DataFusionError) -> Error {
+    pub(crate) fn failed(&self, error: DataFusionError) -> Error {
         Error::Query { script: self.name.clone(), source: Box::new(error) }
     }
 }

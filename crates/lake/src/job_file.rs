@@ -1,4 +1,4 @@
-//! The `merge` section of a job file: what the command line says of a merge, kept.
+//! The job file: what the command line says of a merge, kept, and what must hold of the tables.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use crate::error::Error;
 
-use super::settings::{Mode, Rule};
+use crate::expect::{CheckSection, Expectation, expectations};
+use crate::merge::{Mode, Rule};
 
 /// A job file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -15,6 +16,9 @@ pub struct JobFile {
     /// What is merged, and how.
     #[serde(default)]
     pub merge: MergeSection,
+    /// What must hold of the rows of tables (C1).
+    #[serde(default)]
+    pub checks: BTreeMap<String, Vec<CheckSection>>,
 }
 
 /// The section `merge`.
@@ -79,6 +83,17 @@ impl JobFile {
     pub fn parse(name: &str, text: &str) -> Result<JobFile, Error> {
         serde_saphyr::from_str(text)
             .map_err(|source| Error::JobFile { file: name.to_owned(), source: Box::new(source) })
+    }
+}
+
+impl JobFile {
+    /// What must hold of the rows of tables, tables in order.
+    ///
+    /// # Errors
+    ///
+    /// An entry says nothing, or more than one thing.
+    pub fn expectations(&self, file: &str) -> Result<Vec<Expectation>, Error> {
+        expectations(file, &self.checks)
     }
 }
 
