@@ -66,6 +66,21 @@ impl Table {
         Table::from_state(folder, log, state).map(Some)
     }
 
+    /// The table at an earlier version.
+    ///
+    /// # Errors
+    ///
+    /// There is no such version any more, or the log cannot be read.
+    pub(crate) async fn at(&self, version: Version) -> Result<Table, Error> {
+        let state = DeltaTableState::try_new(&self.log, Some(version)).await;
+        let state = state.map_err(|source| Error::Delta {
+            action: "reading",
+            table: format!("{}@v{version}", self.folder.address),
+            source: Box::new(source),
+        })?;
+        Table::from_state(self.folder.clone(), self.log.clone(), state)
+    }
+
     pub(crate) fn from_state(
         folder: TableFolder,
         log: LogStoreRef,

@@ -50,13 +50,8 @@ async fn all_names(lake: &Lake) -> Result<Vec<String>, Error> {
 
 /// The table as deltalake's own operations take it.
 pub(crate) async fn delta_table(table: &Table) -> Result<DeltaTable, Error> {
-    delta_table_at(table, table.version()).await
-}
-
-/// The table at another version.
-pub(crate) async fn delta_table_at(table: &Table, version: u64) -> Result<DeltaTable, Error> {
     let mut delta = DeltaTable::new(table.log.clone());
-    delta.load_version(version).await.map_err(failed("reading", table))?;
+    delta.load_version(table.version()).await.map_err(failed("reading", table))?;
     Ok(delta)
 }
 

@@ -14,7 +14,7 @@ use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::json::JsonFormat;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::file_format::parquet::{ParquetFormat, transform_schema_to_view};
 use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
@@ -29,9 +29,10 @@ use solder_relationalize::relation::arrow_field;
 
 use crate::error::Error;
 use crate::lake::Lake;
-use crate::maintain::{delta_table, delta_table_at, version_at};
+use crate::maintain::{delta_table, version_at};
 
 use super::SqlSettings;
+use super::plain::PlainTable;
 
 /// The catalog that statements need not name.
 pub const CATALOG: &str = "solder";
@@ -190,8 +191,8 @@ impl LakeTables {
             return Ok(None);
         }
         let table = self.lake.existing(table).await?;
-        let delta = match version {
-            None => delta_table(&table).await?,
+        let table = match version {
+            None => table,
             Some(text) => {
                 let version = self.version(&table, text).await?;
                 if version > table.version() {
@@ -201,9 +202,13 @@ impl LakeTables {
                         table.version()
                     )));
                 }
-                delta_table_at(&table, version).await?
+                table.at(version).await?
             }
         };
+        if let Some(plain) = PlainTable::new(table.clone(), &self.lake.mount().root)? {
+            return Ok(Some(Arc::new(plain)));
+        }
+        let delta = delta_table(&table).await?;
         let provider = delta.table_provider().await.map_err(|source| Error::Statement {
             doing: format!("reading the Delta table `{}`", table.folder.address),
             source: Box::new(source),
@@ -242,9 +247,10 @@ impl CuratedTables {
         for entity in manifest.entities.values() {
             for table in curated.shape(entity)?.layout.tables {
                 let fields: Vec<_> = table.columns.iter().map(arrow_field).collect();
+                let schema = transform_schema_to_view(&Schema::new(fields));
                 let files = entity.tables.get(&table.name).map(Vec::as_slice).unwrap_or_default();
                 let keys = files.iter().map(|file| file.key.clone()).collect();
-                tables.insert(table.name, (Arc::new(Schema::new(fields)), keys));
+                tables.insert(table.name, (Arc::new(schema), keys));
             }
         }
         Ok(CuratedTables { mount: curated.place().mount()?, tables })

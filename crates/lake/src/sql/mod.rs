@@ -12,6 +12,7 @@ mod catalog;
 mod land;
 mod mistake;
 mod output;
+mod plain;
 mod script;
 
 use std::path::PathBuf;
