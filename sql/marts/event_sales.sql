@@ -1,5 +1,6 @@
--- Who comes to which event and what it brought: registrations, seats and payments, and gifts that were paid
--- with them. For marketing that asks those who came before.
+-- Who comes to which event and what it brought: registrations, seats and payments, and gifts that came with
+-- them. For marketing that asks those who came before. Payments are in the currency that tickets are sold
+-- in; where that is not one, the sum is left out.
 -- Inputs: campaigns, campaigns__events, registrations, registrations__attendees,
 --   registrations__attendees__tickets, registrations__payments, donors__gifts
 -- Grain: one row per event
@@ -14,7 +15,11 @@ with signed_up as (
     from registrations
 ),
 seats as (
-    select ticket._root_registration_id as registration_id, count(*) as num_tickets
+    select
+        ticket._root_registration_id as registration_id,
+        count(*) as num_tickets,
+        min(ticket.price__currency) as first_currency,
+        max(ticket.price__currency) as last_currency
     from registrations__attendees__tickets as ticket
     group by ticket._root_registration_id
 ),
@@ -41,6 +46,9 @@ by_event as (
         count(distinct signed_up.donor_id) as num_donors,
         sum(coalesce(people.num_attendees, 0)) as num_attendees,
         sum(coalesce(seats.num_tickets, 0)) as num_tickets,
+        sum(seats.num_tickets) filter (where signed_up.status <> 'cancelled') as num_tickets_kept,
+        min(seats.first_currency) as first_currency,
+        max(seats.last_currency) as last_currency,
         sum(coalesce(paid.amount_paid, 0.0)) as amount_paid,
         sum(coalesce(paid.num_gifts, 0)) as num_gifts
     from signed_up
@@ -74,9 +82,13 @@ select
     by_event.num_cancelled,
     by_event.num_attendees,
     by_event.num_tickets,
-    round(by_event.num_tickets * 1.0 / nullif(events.capacity, 0), 4) as share_of_capacity,
+    coalesce(by_event.num_tickets_kept, 0) as num_tickets_kept,
+    round(coalesce(by_event.num_tickets_kept, 0) * 1.0 / nullif(events.capacity, 0), 4)
+        as share_of_capacity,
     by_event.num_donors,
-    by_event.amount_paid,
+    by_event.first_currency as currency,
+    case when by_event.first_currency = by_event.last_currency then by_event.amount_paid end
+        as amount_paid,
     by_event.num_gifts
 from by_event
 left join events on events.event_id = by_event.event_id

@@ -1,5 +1,6 @@
 -- How giving spreads over regions, beside public figures of those regions: fit to be published, since no
--- person can be told and figures of few donors are left out.
+-- person can be told and figures of few donors are left out. Donors of whom no country is known count
+-- nowhere.
 -- Inputs: donors, donors__gifts, donors__gifts__allocations, regions (fixtures/public/regions.csv)
 -- Grain: one row per region
 -- Key: region

@@ -1,5 +1,5 @@
 -- What each employee has on the table and has finished, beside position and department: the workforce
--- report.
+-- report. Items of nobody are in no row, and story points that are no number (`XL`) in no sum.
 -- Inputs: work_items, work_items__history, employees
 -- Grain: one row per employee
 -- Key: employee_id

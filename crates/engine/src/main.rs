@@ -47,7 +47,8 @@ fn main() -> ExitCode {
         Command::Relationalize(args) if args.memory() >= MUCH_MEMORY => {
             allocator::keep_freed_memory();
         }
-        Command::Relationalize(_) => {}
+        Command::Sql(args) if args.memory() >= MUCH_MEMORY => allocator::keep_freed_memory(),
+        Command::Relationalize(_) | Command::Sql(_) => {}
         _ => allocator::use_small_pages(),
     }
     let console = Arc::new(Console::new(cli.log));

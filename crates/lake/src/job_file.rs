@@ -155,6 +155,17 @@ merge:
         assert_eq!(rule.deletion_vectors, Some(true));
     }
 
+    /// C1: what the documentation shows is understood.
+    #[test]
+    fn c1_the_example_of_the_documentation() {
+        let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/sql.md"));
+        let example = text.split("```yaml").nth(1).and_then(|rest| rest.split("```").next());
+        let job = JobFile::parse("solder.yaml", example.unwrap()).unwrap();
+        let expected = job.expectations("solder.yaml").unwrap();
+        assert_eq!(expected.len(), 10);
+        assert_eq!(expected.iter().filter(|one| one.before_merge).count(), 1);
+    }
+
     #[test]
     fn a_wrong_key_is_named_with_its_line() {
         let text = "merge:\n  tables:\n    orders:\n      kee: id\n";

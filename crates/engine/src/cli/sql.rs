@@ -108,6 +108,11 @@ impl Sql {
         }
     }
 
+    /// Bytes of memory for joins and sorts.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory.unwrap_or_else(default_memory)
+    }
+
     /// The statements.
     ///
     /// # Errors
@@ -155,7 +160,7 @@ impl Sql {
             curated: self.curated.clone(),
             files,
             into: into.transpose()?,
-            memory_bytes: self.memory.unwrap_or_else(default_memory),
+            memory_bytes: self.memory(),
             threads: self.threads.unwrap_or_else(cores).max(1),
         })
     }

@@ -223,3 +223,38 @@ fn m8_eight_writers_at_a_time(#[case] overlap: bool) {
     // Once begun and once ended by each, whoever was in between.
     assert_eq!(num_commits(&server.path("lake/orders__items")), WRITERS);
 }
+
+/// S1, S4: tables in S3 are asked, and a result comes into a table there; a lost answer to its commit brings
+/// no row twice.
+#[rstest]
+fn s4_sql_over_a_lake_in_s3(#[values(false, true)] answer_is_lost: bool) {
+    let server = Server::start();
+    let mut staging = Staging::of(&server, FIRST);
+    let lake = &server.url("lake");
+    staging.must_merge(&server, lake);
+    staging.stage(&server, SECOND);
+    staging.must_merge(&server, lake);
+
+    if answer_is_lost {
+        server.fail_writing(
+            "mart/_delta_log/00000000000000000000.json",
+            WriteFault::StoredThenError,
+            1,
+        );
+    }
+    let mut command = with_access(engine(), &server);
+    command.args(["sql", "--lake", lake, "--into", lake, "--table", "mart", "--key", "id"]);
+    command.args(["--mode", "append", "--command"]);
+    command.arg("select o.id, count(i.value) as n from orders o left join orders__items i on i._root_id = o.id group by o.id");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(server.has_failed(), "the fault struck, where there is one");
+
+    let mut command = with_access(engine(), &server);
+    command.args(["sql", "--lake", lake, "--format", "csv", "--command"]);
+    command
+        .arg("select m.id, n, (select count(*) from orders@v1) as before from mart m order by 1");
+    let output = command.output().unwrap();
+    let rows = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(rows, "id,n,before\n1,2,2\n2,0,2\n3,2,2\n", "{}", stderr(&output));
+}
