@@ -78,7 +78,11 @@ fn element(array: &[u8], index: u64) -> Option<&[u8]> {
 
 /// Whether `raw`, a key between its quotes, is `name`.
 pub(super) fn is_key(raw: &[u8], name: &str) -> bool {
-    raw == name.as_bytes() || memchr::memchr(b'\\', raw).is_some() && unescape(raw).as_ref() == name
+    match memchr::memchr(b'\\', raw) {
+        None => raw == name.as_bytes(),
+        // Never by its bytes: a newline is written as the name of two signs, a backslash and an n, is.
+        Some(_) => unescape(raw) == name,
+    }
 }
 
 /// A value's bytes as the text that goes into a URL, a header or a comparison.

@@ -51,6 +51,18 @@ fn values_become_text(#[case] raw: &str, #[case] expected: Option<&str>) {
     assert_eq!(text_of(raw.as_bytes()).as_deref(), expected);
 }
 
+/// A key is what its escapes mean, and not how it is written.
+#[test]
+fn i4_keys_with_backslashes() {
+    let record = br#"{"\\n":"backslash and n","\n":"newline"}"#;
+    let at = |name: &str| {
+        let path = JsonPath::new(vec![Step::Name(name.to_owned())]);
+        text_of(find(record, &path).unwrap()).unwrap().into_owned()
+    };
+    assert_eq!(at("\\n"), "backslash and n");
+    assert_eq!(at("\n"), "newline");
+}
+
 #[test]
 fn text_that_is_no_utf_8() {
     assert_eq!(text_of(b"\"a\xffb\"").as_deref(), Some("a\u{fffd}b"));
