@@ -40,6 +40,11 @@ pub(crate) enum PagerError {
         "page {num_pages} has the same records as the page before: the API would give the same page for ever"
     )]
     SameContent { num_pages: u64 },
+    /// An end that the API does not announce.
+    #[error(
+        "page {num_pages} is empty after {num_records} records, and the API announces {announced}: ending here would lose the rest; where that is no count of these records, leave it out of `paginate`"
+    )]
+    Empty { num_pages: u64, num_records: u64, announced: String },
     /// More pages than allowed.
     #[error("there are more than {max_pages} pages: see `paginate.max_pages`")]
     TooMany { max_pages: u64 },
@@ -115,7 +120,8 @@ impl<'a> Pager<'a> {
         if says.as_deref().is_some_and(is_no) {
             return Ok(None);
         }
-        let Some(request) = self.following(page, head, guard)? else { return Ok(None) };
+        let says_more = says.is_some();
+        let Some(request) = self.following(page, says_more, head, guard)? else { return Ok(None) };
         if self.num_pages >= self.plan.max_pages {
             return Err(PagerError::TooMany { max_pages: self.plan.max_pages });
         }
@@ -126,6 +132,7 @@ impl<'a> Pager<'a> {
     fn following(
         &mut self,
         page: &Page,
+        says_more: bool,
         head: &AnswerHead,
         guard: &Guard,
     ) -> Result<Option<Request>, PagerError> {
@@ -135,11 +142,15 @@ impl<'a> Pager<'a> {
             Style::Page { param, start, size, total_pages, stop_on, place, .. } => {
                 let total = total_pages.as_ref().and_then(|path| page.number(path));
                 let num_done = self.number + 1 - start;
-                if page.num_records == 0
-                    || total.is_some_and(|total| num_done >= total)
-                    || (*stop_on == StopOn::Short
-                        && size.as_ref().is_some_and(|(size, _)| page.num_records < *size))
-                {
+                let is_short = *stop_on == StopOn::Short
+                    && size.as_ref().is_some_and(|(size, _)| page.num_records < *size);
+                // A page may be empty or short where more are announced: of records that this account may not
+                // see, or since the API gives fewer than it is asked for.
+                let is_last = match total {
+                    Some(total) => num_done >= total,
+                    None => !says_more && (page.num_records == 0 || is_short),
+                };
+                if is_last {
                     return Ok(None);
                 }
                 self.number += 1;
@@ -148,13 +159,24 @@ impl<'a> Pager<'a> {
             Style::Offset { param, start, size, total, stop_on, overlap, place, .. } => {
                 let total = total.as_ref().and_then(|path| page.number(path));
                 let end = self.number + page.num_records;
-                if page.num_records == 0
-                    || total.is_some_and(|total| end >= start + total)
-                    || (*stop_on == StopOn::Short && page.num_records < *size)
-                    // Nothing beyond what the page before had already.
-                    || page.num_records <= *overlap
-                {
+                let is_short = *stop_on == StopOn::Short && page.num_records < *size;
+                // Nothing beyond what the page before had already.
+                let has_none = page.num_records <= *overlap;
+                let is_last = match total {
+                    Some(total) => end >= start + total,
+                    None => !says_more && (has_none || is_short),
+                };
+                if is_last {
                     return Ok(None);
+                }
+                if has_none {
+                    // The next request would be this one.
+                    let announced = match total {
+                        Some(total) => format!("{total} records in all"),
+                        None => "more".to_owned(),
+                    };
+                    let (num_pages, num_records) = (self.num_pages, end - start);
+                    return Err(PagerError::Empty { num_pages, num_records, announced });
                 }
                 self.number = end - overlap;
                 put(&mut request, param, &self.number.to_string(), *place)?;

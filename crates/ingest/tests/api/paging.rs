@@ -347,3 +347,60 @@ async fn i4_a_path_that_an_answer_lacks_ends_nothing() {
 
     assert_eq!(lab.ids("items").await.len(), 7);
 }
+
+/// Records `0..9`, three a page, of which those of the second page are left out: as by an API that pages first
+/// and takes away afterwards what the account may not see.
+fn with_a_gap(request: &Request) -> Reply {
+    let number = |name: &str| request.param(name).and_then(|text| text.parse::<usize>().ok());
+    let begin = number("page").map_or(0, |page| (page - 1) * 3).max(number("offset").unwrap_or(0));
+    let ids: Vec<_> = (begin..(begin + 3).min(9))
+        .filter(|id| !(3..6).contains(id))
+        .map(|id| json!({"id": id}))
+        .collect();
+    Reply::json(&json!({"data": ids, "more": begin + 3 < 9, "pages": 3, "total": 9}))
+}
+
+/// An empty page ends nothing where the API announces more.
+#[rstest]
+#[case::by_total("total_pages: $.pages")]
+#[case::by_has_more("has_more: $.more")]
+#[case::short_by_total("size: 3, size_param: size, stop_on: short, total_pages: $.pages")]
+#[tokio::test]
+async fn i4_an_empty_page_among_others_ends_nothing(#[case] paginate: &str) {
+    let server = Server::start(with_a_gap).await;
+    let lab = Lab::new();
+    let stream = format!("path: /items\nrecords: $.data\npaginate: {{ type: page, {paginate} }}");
+
+    lab.run(&Api::at(&server).stream("items", &stream)).await.ok();
+
+    assert_eq!(lab.ids("items").await, [0, 1, 2, 6, 7, 8]);
+}
+
+/// Where an empty page leads nowhere, though more is announced, the run says so.
+#[rstest]
+#[case::total("total: $.total", "announces 9 records in all")]
+#[case::has_more("has_more: $.more", "announces more")]
+#[tokio::test]
+async fn i4_an_empty_page_before_the_end_is_an_error(#[case] paginate: &str, #[case] says: &str) {
+    let server = Server::start(with_a_gap).await;
+    let lab = Lab::new();
+    let stream =
+        format!("path: /items\nrecords: $.data\npaginate: {{ type: offset, size: 3, {paginate} }}");
+
+    let outcome = lab.run(&Api::at(&server).stream("items", &stream)).await;
+
+    outcome.assert_fails(65, "page 2 is empty after 3 records");
+    outcome.assert_fails(65, says);
+}
+
+/// An API that gives fewer records than it is asked for has not ended.
+#[tokio::test]
+async fn i4_a_short_page_ends_nothing_where_a_total_says_more() {
+    let server = Server::start(every_way).await;
+    let lab = Lab::new();
+    let stream = "path: /items\nrecords: $.data\npaginate: { type: offset, size: 100, stop_on: short, total: $.total }";
+
+    lab.run(&Api::at(&server).stream("items", stream)).await.ok();
+
+    assert_eq!(lab.ids("items").await, [0, 1, 2, 3, 4, 5, 6]);
+}
