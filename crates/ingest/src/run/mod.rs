@@ -62,7 +62,7 @@ pub type StopSignal = watch::Receiver<i32>;
 /// Runs a source: reads its streams and lands them.
 ///
 /// Streams fail one by one; what the others have is committed. The report says how each went, and the error is
-/// that of the first that failed.
+/// that of the first that failed, of those first that trying again does not mend.
 pub async fn run(
     source: &Source,
     reach: &Reach,
@@ -77,22 +77,36 @@ pub async fn run(
     let work = Work { source, reach, selected, run: run.clone(), stop, deadline: deadline(source) };
     let streams = Landings { work, settings, progress }.streams().await;
     let mut reports = Vec::new();
-    let mut first_error = None;
-    for (report, error) in streams {
+    let mut error: Option<Error> = None;
+    for (report, failure) in streams {
         reports.push(report);
-        first_error = first_error.or(error);
+        error = match (error, failure) {
+            (Some(known), Some(other)) if weight(&known) >= weight(&other) => Some(known),
+            (known, other) => other.or(known),
+        };
     }
     let elapsed = clock.instant().saturating_duration_since(begun);
     let report = Report {
         source: source.name.clone(),
         run_id: run.id,
-        outcome: if first_error.is_some() { "failed" } else { "succeeded" },
+        outcome: if error.is_some() { "failed" } else { "succeeded" },
         started_at: run.started.to_string(),
         duration_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         streams: reports,
     };
-    (report, first_error.map_or(Ok(()), Err))
+    (report, error.map_or(Ok(()), Err))
 }
+
+/// Which of several errors is the run's: a signal, else one that trying again does not mend.
+fn weight(error: &Error) -> u8 {
+    match error {
+        Error::Stopped { .. } => 2,
+        other if other.exit_code() != EXIT_RETRYABLE => 1,
+        _ => 0,
+    }
+}
+
+const EXIT_RETRYABLE: u8 = 75;
 
 /// An id for a run that was given none: the time, so that ids sort, and chance.
 pub fn new_run_id(now: Timestamp) -> String {

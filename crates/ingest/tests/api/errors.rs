@@ -369,3 +369,29 @@ async fn i7_what_replaces_is_all_or_nothing() {
 
     assert_eq!(lab.ids("items").await, before);
 }
+
+/// A run is worth trying again only where no stream needs a person.
+#[rstest]
+#[case::one_needs_a_person(&["busy", "forbidden", "busy"], 77)]
+#[case::in_another_order(&["forbidden", "busy", "gone"], 77)]
+#[case::the_first_that_does(&["busy", "gone", "forbidden"], 69)]
+#[case::all_can_succeed_later(&["busy", "busy"], 75)]
+#[tokio::test]
+async fn i14_the_exit_code_of_several_streams(#[case] streams: &[&str], #[case] code: u8) {
+    let server = Server::start(|request: &Request| match request.path.as_str() {
+        "/busy" => Reply::status(503),
+        "/forbidden" => Reply::status(403),
+        _ => Reply::status(404),
+    })
+    .await;
+    let lab = Lab::new();
+    let retry = "retry: { backoff: 1ms, max_backoff: 2ms, max_attempts: 2 }";
+    let mut api = Api::at(&server).connection(retry);
+    for (number, path) in streams.iter().enumerate() {
+        api = api.stream(&format!("s{number}"), &format!("path: /{path}"));
+    }
+
+    let outcome = lab.run(&api).await;
+
+    assert_eq!(outcome.failure().0, code, "{}", outcome.failure().1);
+}
