@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
+use solder_ingest::progress::Silent;
 use solder_ingest::source::{self, SourceError};
 use solder_ingest::{Reach, pour};
 use tokio::runtime::Runtime;
@@ -94,7 +95,8 @@ fn i14_the_fixture_gives_what_it_expects() {
         let reach = Reach::replay(&source.connection, &recorded).unwrap();
         let lines = Lines::default();
         let (_running, stop) = watch::channel(0);
-        let poured = pour(&source, &reach, position, Box::new(lines.clone()), stop);
+        let poured =
+            pour(&source, &reach, position, Box::new(lines.clone()), Arc::new(Silent), stop);
         let num_records = runtime.block_on(poured).unwrap();
         assert_eq!(num_records, expected["num_records"], "{}", stream.name);
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();

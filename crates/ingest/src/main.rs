@@ -12,16 +12,18 @@ mod program;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use clap::{CommandFactory, Parser};
 use serde_json::json;
 use solder_ingest::report::Report;
 use solder_ingest::source::plan::Source;
-use solder_ingest::{Error, Reach, RunSettings, new_run_id, pour, probe, source};
+use solder_ingest::{Compression, Error, Reach, RunSettings, new_run_id, pour, probe, source};
+use solder_landing::raw::StreamLog;
 use solder_landing::{Place, PlaceError};
 
-use program::cli::{Cli, Command, Of, Plan, ReportFormat, Run};
+use program::cli::{Cli, Command, Of, Plan, ReportFormat, Run, Test};
 use program::console::{Console, failure};
 use program::{expected, output, signals};
 
@@ -29,6 +31,9 @@ use program::{expected, output, signals};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const EXIT_USAGE: u8 = 64;
+/// How the ids of runs begin that land recorded answers.
+const TEST_RUN: &str = "test-";
+const TEST_PART_BYTES: u64 = 128 << 20;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -56,12 +61,16 @@ fn main() -> ExitCode {
 async fn command(command: Command, console: &Arc<Console>) -> Result<(), Error> {
     match command {
         Command::Check(of) => check(&of, console).await,
-        Command::Plan(args) => plan(&args).await,
+        Command::Plan(args) => plan(&args, console).await,
         Command::Run(args) if args.stdout => run_to_stdout(&args, console).await,
         Command::Run(args) => run(&args, console).await,
         Command::Test(args) => {
             let source = source::read(&args.of.source, &args.of.params)?;
-            to_stdout(expected::test(&source, &args).await?.as_bytes())
+            to_stdout(expected::test(&source, &args).await?.as_bytes())?;
+            match &args.to {
+                Some(to) => land_test(&source, &args, to, console).await,
+                None => Ok(()),
+            }
         }
         Command::Schema { markdown: true } => to_stdout(source::reference().as_bytes()),
         Command::Schema { markdown: false } => {
@@ -90,6 +99,7 @@ async fn check(of: &Of, console: &Console) -> Result<(), Error> {
     let (source, streams) = read(of)?;
     let reach = Reach::live(&source.connection, folder(of))?;
     console.redact_with(reach.redactor());
+    source.warnings.iter().for_each(|warning| console.warn(warning));
     for position in streams {
         let checked = probe::check(&source, &reach, position).await?;
         let text = output::checked(&[checked]);
@@ -98,8 +108,9 @@ async fn check(of: &Of, console: &Console) -> Result<(), Error> {
     Ok(())
 }
 
-async fn plan(args: &Plan) -> Result<(), Error> {
+async fn plan(args: &Plan, console: &Console) -> Result<(), Error> {
     let (source, streams) = read(&args.of)?;
+    source.warnings.iter().for_each(|warning| console.warn(warning));
     let reach = Reach::nowhere(&source.connection)?;
     let place = args.to.as_deref().map(Place::parse).transpose()?;
     let mut planned = Vec::new();
@@ -109,13 +120,13 @@ async fn plan(args: &Plan) -> Result<(), Error> {
     to_stdout(output::planned(&planned, &source.connection.auth.shown()).as_bytes())
 }
 
-async fn run_to_stdout(args: &Run, console: &Console) -> Result<(), Error> {
+async fn run_to_stdout(args: &Run, console: &Arc<Console>) -> Result<(), Error> {
     let (source, streams) = read(&args.of)?;
     let only = Run::only(&streams)?;
     let reach = reach(&source, args)?;
     console.redact_with(reach.redactor());
     let stop = signals::listen().map_err(Error::Output)?;
-    pour(&source, &reach, only, Box::new(std::io::stdout()), stop).await.map(drop)
+    pour(&source, &reach, only, Box::new(std::io::stdout()), console.clone(), stop).await.map(drop)
 }
 
 fn reach(source: &Source, args: &Run) -> Result<Reach, Error> {
@@ -168,6 +179,42 @@ async fn run(args: &Run, console: &Arc<Console>) -> Result<(), Error> {
         }
     }
     outcome.and(printed)
+}
+
+/// Lands what the recorded answers give. Each test replaces the one before: nothing else may be there.
+async fn land_test(
+    source: &Source,
+    args: &Test,
+    to: &str,
+    console: &Arc<Console>,
+) -> Result<(), Error> {
+    let streams = source::select(source, &args.of.source, &args.of.streams)?;
+    let place = Place::parse(to)?;
+    for position in &streams {
+        let log = StreamLog::new(&place, &source.streams[*position].name);
+        let head = log.head().await?;
+        let newest = log.manifest(head.sequence).await?;
+        if newest.is_some_and(|manifest| !manifest.run_id.starts_with(TEST_RUN)) {
+            return Err(Error::Option(format!(
+                "`{to}` holds what a run has landed of stream `{}`: a test needs a place of its own",
+                log.name().stream()
+            )));
+        }
+    }
+    let reach = Reach::replay(&source.connection, &args.recorded)?;
+    let settings = RunSettings {
+        run_id: format!("{TEST_RUN}{}", new_run_id(jiff::Timestamp::now())),
+        place,
+        streams,
+        compression: Compression::Zstd,
+        part_bytes: TEST_PART_BYTES,
+        part_age: Duration::MAX,
+        is_full: true,
+    };
+    let stop = signals::listen().map_err(Error::Output)?;
+    let (report, outcome) =
+        solder_ingest::run(source, &reach, &settings, console.clone(), stop).await;
+    outcome.and(to_stdout(output::summary(&report, to).as_bytes()))
 }
 
 /// An id that cannot be part of a key is an error of usage, before there is a run.

@@ -4,18 +4,19 @@
 //! stays written.
 
 use std::io::Write;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
 use crate::error::Error;
+use crate::progress::{CutShort, Progress};
 use crate::reach::Reach;
 use crate::run::{StopSignal, Work};
 use crate::source::plan::Source;
 use crate::walk::{Unit, UnitSink, WalkError};
 
-/// Writes all records of a stream, one a line; returns how many.
+/// Writes all records of a stream, one a line; returns how many. `progress` is told what is missing.
 ///
 /// # Errors
 ///
@@ -25,10 +26,13 @@ pub async fn pour(
     reach: &Reach,
     position: usize,
     out: Box<dyn Write + Send>,
+    progress: Arc<dyn Progress>,
     stop: StopSignal,
 ) -> Result<u64, Error> {
     let sink = WriterSink {
         out: Mutex::new(out),
+        stream: source.streams[position].name.stream().to_owned(),
+        progress,
         num_records: AtomicU64::new(0),
         failed: Mutex::default(),
     };
@@ -45,6 +49,8 @@ pub async fn pour(
 
 struct WriterSink {
     out: Mutex<Box<dyn Write + Send>>,
+    stream: String,
+    progress: Arc<dyn Progress>,
     num_records: AtomicU64,
     failed: Mutex<Option<std::io::Error>>,
 }
@@ -66,5 +72,9 @@ impl UnitSink for WriterSink {
         }
         self.num_records.fetch_add(unit.records.num_records, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn cut_short(&self, cut: CutShort) {
+        self.progress.cut_short(&self.stream, &cut);
     }
 }

@@ -4,7 +4,7 @@ use solder_landing::Place;
 use solder_landing::raw::StreamLog;
 
 use crate::error::Error;
-use crate::http::{Request, Totals};
+use crate::http::{Request, Totals, without_query};
 use crate::reach::Reach;
 use crate::source::plan::{Source, Stream};
 use crate::walk::{Partition, PartitionState, Probe, Run, partitions_of};
@@ -20,6 +20,8 @@ pub struct Checked {
     pub num_records: u64,
     /// Whether more pages follow.
     pub has_more: bool,
+    /// Why it was not asked for.
+    pub not_asked: Option<String>,
     /// What people should look at.
     pub warnings: Vec<String>,
 }
@@ -37,7 +39,8 @@ pub struct Planned {
     pub cursor: Option<String>,
 }
 
-/// Asks for one page of a stream: reach, credentials, and whether records are where the source says.
+/// Asks for one page of a stream: reach, credentials, and whether records are where the source says. What would
+/// make a job of the API is not sent.
 ///
 /// # Errors
 ///
@@ -46,6 +49,13 @@ pub async fn check(source: &Source, reach: &Reach, position: usize) -> Result<Ch
     let stream = &source.streams[position];
     let run = Run { id: "check".to_owned(), started: reach.clock().now() };
     let totals = Totals::default();
+    if let Some(parent) = ancestor_with_job(source, stream) {
+        let parent = parent.name.stream();
+        return Ok(Checked {
+            not_asked: Some(format!("stream `{parent}`, above it, is the result of a job")),
+            ..Checked::nothing(stream)
+        });
+    }
     let mut warnings = Vec::new();
     let partition = match first_partition(source, reach, stream, &run, &totals).await? {
         Some(partition) => partition,
@@ -56,6 +66,16 @@ pub async fn check(source: &Source, reach: &Reach, position: usize) -> Result<Ch
     };
     let probe = if warnings.is_empty() {
         let walk = reach.slice(source, stream, &partition, &run, &[], &totals);
+        if stream.job.is_some() {
+            // It is made as far as it can be without being sent: values and secrets are there.
+            let first = walk.first_request(&PartitionState::default()).await;
+            let create = first.map_err(|error| failed(stream, error))?;
+            return Ok(Checked {
+                url: without_query(&create.url),
+                not_asked: Some(format!("{} would make a job", create.method)),
+                ..Checked::nothing(stream)
+            });
+        }
         walk.probe(&PartitionState::default()).await.map_err(|error| failed(stream, error))?
     } else {
         Probe::default()
@@ -71,8 +91,30 @@ pub async fn check(source: &Source, reach: &Reach, position: usize) -> Result<Ch
         url: probe.url,
         num_records: probe.num_records,
         has_more: probe.has_more,
+        not_asked: None,
         warnings,
     })
+}
+
+impl Checked {
+    fn nothing(stream: &Stream) -> Self {
+        Self {
+            stream: stream.name.stream().to_owned(),
+            url: String::new(),
+            num_records: 0,
+            has_more: false,
+            not_asked: None,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// The nearest stream above this one whose records a job makes: reading it would make one.
+fn ancestor_with_job<'s>(source: &'s Source, stream: &Stream) -> Option<&'s Stream> {
+    let parent =
+        |stream: &Stream| stream.parent.as_ref().map(|parent| &source.streams[parent.stream]);
+    std::iter::successors(parent(stream), |ancestor| parent(ancestor))
+        .find(|ancestor| ancestor.job.is_some())
 }
 
 fn failed(stream: &Stream, source: crate::walk::WalkError) -> Error {

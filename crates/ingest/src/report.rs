@@ -48,6 +48,10 @@ pub struct StreamReport {
     pub num_older: u64,
     /// Records in which a secret was found and blanked.
     pub num_redacted: u64,
+    /// Partitions that a rule ended after their first page.
+    pub num_cut_short: u64,
+    /// Records of their pages that are not landed, and that the next run asks for again.
+    pub num_dropped: u64,
     /// Bytes of answers, as they came.
     pub num_body_bytes: u64,
     /// Parts that count.
@@ -89,6 +93,8 @@ impl StreamReport {
             num_repeated: 0,
             num_older: 0,
             num_redacted: 0,
+            num_cut_short: 0,
+            num_dropped: 0,
             num_body_bytes: 0,
             num_files: 0,
             num_file_bytes: 0,

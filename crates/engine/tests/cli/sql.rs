@@ -71,6 +71,26 @@ fn s1_tables_of_lake_and_curated_and_files_have_their_names() {
     );
 }
 
+/// What `--resolve PATH=json` keeps as text, and any other column of JSON, is read by paths.
+#[test]
+fn s1_json_in_columns_is_read_by_functions_and_operators() {
+    let folder = Folder::new().with("raw/orders/1.ndjson", ORDERS);
+    folder.succeeds("relationalize raw curated --key id --resolve $.items=json");
+    folder.succeeds("merge --staging curated --into lake");
+    let script = "
+        select id,
+          json_length(items) as n,
+          json_get_str(items, 0, 'sku') as sku,
+          json_get_float(items, 1, 'price') as price,
+          items -> 0 ->> 'sku' as arrow,
+          json_contains(items, 0) as some
+        from orders order by id";
+    assert_eq!(
+        folder.rows(script, ""),
+        "id,n,sku,price,arrow,some\n1,2,a,2.5,a,true\n2,0,,,,false\n"
+    );
+}
+
 #[test]
 fn s2_earlier_versions_by_number_and_by_instant() {
     let folder = lake();

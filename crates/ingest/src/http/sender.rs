@@ -43,8 +43,8 @@ pub(crate) enum Delivery {
     Answer(AnswerHead),
     /// The answer counts as one without records.
     Ignored,
-    /// This partition has nothing.
-    Skipped,
+    /// This partition has nothing, says an answer of this status.
+    Skipped(StatusCode),
 }
 
 /// Who reads the body of a good answer.
@@ -358,7 +358,7 @@ impl Sender {
         match verdict {
             Verdict::Accept => Ok(Delivery::Answer(head.clone())),
             Verdict::Ignore => Ok(Delivery::Ignored),
-            Verdict::Skip => Ok(Delivery::Skipped),
+            Verdict::Skip => Ok(Delivery::Skipped(status)),
             Verdict::Retry { wait } => Err(Failure::Again {
                 wait: wait.or_else(|| retry_after(&head.headers, self.limiter.now())),
                 // The server says that it did nothing.

@@ -56,6 +56,8 @@ pub(crate) struct Landing {
     /// Or once it is this old; what can be committed is, as often.
     pub(crate) part_age: Duration,
     pub(crate) run: Run,
+    /// How the run's records stand to those before.
+    pub(crate) mode: Mode,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) progress: Arc<dyn Progress>,
 }
@@ -109,16 +111,18 @@ impl Lander {
         let run = &landing.run;
         let day = &run.started.to_string()[..10];
         let folder = log.name().data_folder(day, &run.id).map_err(RawError::from)?;
+        let is_anew = landing.mode == Mode::Replace;
         Ok(Self {
             place: place.clone(),
             log,
+            mode: landing.mode,
             landing,
-            mode: stream.mode,
             primary_key: stream.primary_key.iter().map(ToString::to_string).collect(),
             format: stream.incremental.as_ref().map(|incremental| incremental.format.clone()),
             expect_min_records: stream.expect_min_records,
             folder,
-            state: head.state,
+            // What replaces begins anew.
+            state: if is_anew { PartitionStates::new() } else { head.state },
             sequence: head.sequence,
             part: None,
             num_parts: 0,

@@ -141,7 +141,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "ID", conflicts_with = "stdout")]
     pub(crate) run_id: Option<String>,
 
-    /// Read incremental streams from their beginning, as if they had never been read
+    /// Read incremental streams from their beginning; what is read replaces what was landed before
     #[arg(long, conflicts_with = "stdout")]
     pub(crate) full: bool,
 
@@ -226,7 +226,9 @@ Examples:
   ingest test shop.yaml recorded/
       the first time, what the source gives is written to recorded/expected.json; then it is compared
   ingest test shop.yaml recorded/ --update
-      what it gives now is what is expected";
+      what it gives now is what is expected
+  ingest test shop.yaml recorded/ --to trial/ && engine relationalize trial/ curated/
+      the way to tables, without a network";
 
 #[derive(Debug, Args)]
 #[command(after_long_help = TEST_EXAMPLES)]
@@ -236,6 +238,10 @@ pub(crate) struct Test {
 
     /// The folder of recorded answers, as `run --record` makes it
     pub(crate) recorded: PathBuf,
+
+    /// Land it here as well, as a run does: a folder or URL that holds nothing but tests of this source
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) to: Option<String>,
 
     /// Take what the source gives now for what is expected
     #[arg(long)]

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use solder_ingest::Error;
 use solder_ingest::Redactor;
-use solder_ingest::progress::Progress;
+use solder_ingest::progress::{CutShort, Progress};
 use solder_landing::causes;
 
 use super::cli::LogFormat;
@@ -167,6 +167,10 @@ impl Progress for Console {
     fn committed(&self, stream: &str, sequence: u64, is_last: bool) {
         let fields = json!({ "stream": stream, "sequence": sequence, "is_last": is_last });
         self.line("info", "committed", fields);
+    }
+
+    fn cut_short(&self, stream: &str, cut: &CutShort) {
+        self.warn(&format!("stream `{stream}`: {cut}"));
     }
 
     fn stream_ended(&self, stream: &str, error: Option<&str>) {

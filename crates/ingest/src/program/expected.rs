@@ -1,9 +1,11 @@
 //! What a test of a source expects: `expected.json` beside the recorded answers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use solder_ingest::Error;
+use solder_ingest::progress::Silent;
 use solder_ingest::source::plan::Source;
 use solder_ingest::source::select;
 use solder_ingest::{Reach, StopSignal, pour};
@@ -42,7 +44,8 @@ pub(crate) async fn test(source: &Source, args: &Test) -> Result<String, Error> 
         let reach = Reach::replay(&source.connection, &args.recorded)?;
         let lines = Lines::default();
         let (_keep, stop): (_, StopSignal) = watch::channel(0);
-        let num_records = pour(source, &reach, position, Box::new(lines.clone()), stop).await?;
+        let num_records =
+            pour(source, &reach, position, Box::new(lines.clone()), Arc::new(Silent), stop).await?;
         let first = lines.first().and_then(|line| serde_json::from_slice(&line).ok());
         let name = source.streams[position].name.stream().to_owned();
         given.insert(name, Given { num_records, first });

@@ -52,6 +52,13 @@ pub(crate) fn summary(report: &Report, place: &str) -> String {
                 remarks.push(format!("{number} {words}"));
             }
         }
+        if stream.num_cut_short > 0 {
+            let _ = writeln!(
+                text,
+                "{}: partitions that a rule ended after their first page: {}; records of these pages that are not landed: {}",
+                stream.stream, stream.num_cut_short, stream.num_dropped
+            );
+        }
         if !remarks.is_empty() {
             let _ = writeln!(text, "{}: of its records {}", stream.stream, remarks.join("; "));
         }
@@ -63,6 +70,12 @@ pub(crate) fn summary(report: &Report, place: &str) -> String {
 pub(crate) fn checked(streams: &[Checked]) -> String {
     let mut text = String::new();
     for stream in streams {
+        if let Some(why) = &stream.not_asked {
+            let at =
+                if stream.url.is_empty() { String::new() } else { format!("  ({})", stream.url) };
+            let _ = writeln!(text, "{}: not asked, {why}{at}", stream.stream);
+            continue;
+        }
         let more = if stream.has_more { ", more follow" } else { "" };
         let _ = writeln!(
             text,

@@ -52,7 +52,7 @@ pub struct RunSettings {
     pub part_bytes: u64,
     /// Or at this age; what can be committed is, as often.
     pub part_age: Duration,
-    /// Read streams anew, as if they had no state.
+    /// Read streams anew, as if they had no state; what is read replaces what was there.
     pub is_full: bool,
 }
 
@@ -228,6 +228,7 @@ impl Landings<'_> {
             part_bytes: self.settings.part_bytes,
             part_age: self.settings.part_age,
             run: self.work.run.clone(),
+            mode: if self.settings.is_full { stream.full_mode } else { stream.mode },
             clock: self.work.reach.clock().clone(),
             progress: self.progress.clone(),
         };
@@ -244,9 +245,14 @@ impl Landings<'_> {
         // A child of no records is told so, or it would ask for them itself.
         let children = self.work.children(position).into_iter();
         let parents = Mutex::new(children.map(|(child, _)| (child, Vec::new())).collect());
-        let sink = LandingSink { units, parents };
+        let sink = LandingSink { units, parents, cut_short: Mutex::default() };
         let walked = self.work.walk_all(position, &partitions, &states, &sink, totals).await;
         let found = std::mem::take(&mut *lock(&sink.parents));
+        for cut in std::mem::take(&mut *lock(&sink.cut_short)) {
+            self.progress.cut_short(stream.name.stream(), &cut);
+            report.num_cut_short += 1;
+            report.num_dropped += cut.num_dropped;
+        }
         let _ = tell_end.send(if walked.is_ok() { End::Complete } else { End::Broken });
         drop(sink);
         let landed = landing

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 
 use crate::land::{LandError, Landed, Lander};
+use crate::progress::CutShort;
 use crate::walk::{ParentRecord, Unit, UnitSink, WalkError};
 
 /// The records of parents that their children need, by the child's position.
@@ -37,6 +38,7 @@ pub(super) async fn land(
 pub(super) struct LandingSink {
     pub(super) units: mpsc::Sender<Unit>,
     pub(super) parents: Mutex<Parents>,
+    pub(super) cut_short: Mutex<Vec<CutShort>>,
 }
 
 #[async_trait]
@@ -46,6 +48,10 @@ impl UnitSink for LandingSink {
             lock(&self.parents).entry(child).or_default().push(record);
         }
         self.units.send(unit).await.map_err(|_| WalkError::Landing)
+    }
+
+    fn cut_short(&self, cut: CutShort) {
+        lock(&self.cut_short).push(cut);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::compile::{Checked, Within, fault};
+use super::compile::{Checked, WRITTEN_OUT, Within, fault};
 use super::document::{self as doc, ClientAuth, TokenPlace};
 use super::ordered::Ordered;
 use super::template::{Params, Part, Template};
@@ -162,11 +162,7 @@ fn credential(value: &str, name: &str, params: &Params) -> Checked<Text> {
     if text.references().next().is_some() {
         return Ok(text);
     }
-    Err(fault(
-        "a credential does not stand in a file: name where it is kept, such as `${secret:env:NAME}`, \
-         `${secret:file:PATH}`, `${secret:aws-sm://NAME#KEY}` or `${secret:ssm://NAME}`",
-    ))
-    .within(name)
+    Err(fault(WRITTEN_OUT)).within(name)
 }
 
 fn texts(values: &Ordered<String>, params: &Params) -> Checked<BTreeMap<String, Text>> {

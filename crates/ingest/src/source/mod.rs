@@ -81,11 +81,16 @@ pub fn parse(text: &str, file: &Path, params: &[(String, String)]) -> Result<Sou
     let invalid = |problems| SourceError::Invalid { file: file.to_owned(), problems };
     let located = yaml::read::<Document>(text).map_err(invalid)?;
     let file_name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    compile::compile(&located.value, file_name, params).map_err(|fault| {
+    let placed = |fault: compile::Fault| {
         let path: Vec<&str> = fault.path.iter().map(String::as_str).collect();
         let at = Some(located.tree.locate(&path));
-        invalid(vec![Problem { at, path: fault.path.join("."), message: fault.message }])
-    })
+        Problem { at, path: fault.path.join("."), message: fault.message }
+    };
+    let compiled = compile::compile(&located.value, file_name, params);
+    let (mut source, warnings) = compiled.map_err(|fault| invalid(vec![placed(fault)]))?;
+    let warnings = warnings.into_iter().map(placed);
+    source.warnings = warnings.map(|problem| format!("{}:{problem}", file.display())).collect();
+    Ok(source)
 }
 
 /// The JSON Schema of source files, for editors.

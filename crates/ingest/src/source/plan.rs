@@ -23,6 +23,8 @@ pub struct Source {
     pub connection: Connection,
     /// Its streams, in the order of the file.
     pub streams: Vec<Stream>,
+    /// What people should look at, with its place in the file: no error, and yet hardly meant.
+    pub warnings: Vec<String>,
 }
 
 /// How an API is reached.
@@ -102,6 +104,8 @@ pub struct Stream {
     pub incremental: Option<Incremental>,
     /// What a run's records do to those before.
     pub mode: Mode,
+    /// And those of a run that reads all anew: they replace them, unless the stream says that it appends.
+    pub full_mode: Mode,
     /// Fields that are added to records.
     pub add: Vec<(String, Template)>,
     /// Rules on answers, those of the connection behind the stream's.

@@ -56,7 +56,7 @@ pub(crate) async fn run_job(
         sender.deliver(&request, job.create.is_retryable, rules, &mut answer, totals).await?;
     match created {
         Delivery::Answer(_) => {}
-        Delivery::Skipped => return Ok(None),
+        Delivery::Skipped(_) => return Ok(None),
         Delivery::Ignored => return Err(JobError::NoAnswer { request: "create" }.into()),
     }
     let id = answer.text(&job.id, "create")?;
@@ -68,7 +68,7 @@ pub(crate) async fn run_job(
         let polled = sender.deliver(&request, true, rules, &mut answer, totals).await?;
         let head = match polled {
             Delivery::Answer(head) => head,
-            Delivery::Skipped => return Ok(None),
+            Delivery::Skipped(_) => return Ok(None),
             Delivery::Ignored => return Err(JobError::NoAnswer { request: "poll" }.into()),
         };
         let status = answer.text(&job.status, "poll")?;

@@ -33,41 +33,81 @@ fn keep_newest(seen: &mut Vec<Seen>, number: usize) {
     }
 }
 
+/// A record, and how often it is there: more than once only where records are counted.
+#[derive(Debug, Clone)]
+struct Copies {
+    cursor: Option<Cursor>,
+    number: u64,
+}
+
 /// Which records were landed, for one partition.
+///
+/// With a primary key, two records of the same bytes are one. Without, they may be two: then they are counted, and
+/// as many are known as were met before.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
+    is_counting: bool,
     /// Those that the last run left for this one, with their cursors.
-    previous: HashMap<Fingerprint, Option<Cursor>>,
+    previous: HashMap<Fingerprint, Copies>,
+    /// Of these, how many this stretch has met again; only where they are counted.
+    met_again: HashMap<Fingerprint, u64>,
     recent: HashSet<Fingerprint>,
     order: VecDeque<Fingerprint>,
     /// Those that the next run may read again, with their cursors.
-    candidates: HashMap<Fingerprint, Option<Cursor>>,
+    candidates: HashMap<Fingerprint, Copies>,
     /// So many candidates are looked through for those that can be forgotten.
     prune_at: usize,
 }
 
 impl Known {
-    pub(crate) fn new(previous: impl Iterator<Item = Seen>) -> Self {
-        Self { previous: previous.collect(), ..Self::default() }
+    pub(crate) fn new(previous: impl Iterator<Item = Seen>, is_counting: bool) -> Self {
+        let mut known = Self { is_counting, ..Self::default() };
+        for (fingerprint, cursor) in previous {
+            add(&mut known.previous, fingerprint, cursor, is_counting);
+        }
+        known
     }
 
-    pub(crate) fn contains(&self, fingerprint: Fingerprint) -> bool {
-        self.recent.contains(&fingerprint) || self.previous.contains_key(&fingerprint)
+    /// Whether a record was landed; `num_on_page` like it stand before it on its page, and were.
+    pub(crate) fn contains(&self, fingerprint: Fingerprint, num_on_page: u64) -> bool {
+        if !self.is_counting {
+            return self.recent.contains(&fingerprint) || self.previous.contains_key(&fingerprint);
+        }
+        let met = self.met_again.get(&fingerprint).copied().unwrap_or(0) + num_on_page;
+        self.previous.get(&fingerprint).is_some_and(|copies| met < copies.number)
     }
 
-    /// Remembers the records of a page that counts.
-    pub(crate) fn remember(&mut self, page: Vec<Seen>, for_next_run: bool) {
+    /// Where records are counted, another request may give those at its begin that the one before had at its end.
+    pub(crate) fn begin_stretch(&mut self) {
+        if !self.is_counting {
+            return;
+        }
+        self.met_again.clear();
+        for (fingerprint, copies) in self.candidates.drain() {
+            raise(&mut self.previous, fingerprint, copies);
+        }
+        bound(&mut self.previous, MAX_SEEN);
+    }
+
+    /// Remembers the records of a page that counts; `repeated` are those that were known, where they are counted.
+    pub(crate) fn remember(
+        &mut self,
+        page: Vec<Seen>,
+        repeated: HashMap<Fingerprint, u64>,
+        for_next_run: bool,
+    ) {
+        for (fingerprint, number) in repeated {
+            *self.met_again.entry(fingerprint).or_default() += number;
+        }
         for (fingerprint, cursor) in page {
-            if self.recent.insert(fingerprint) {
+            if !self.is_counting && self.recent.insert(fingerprint) {
                 self.order.push_back(fingerprint);
             }
             if for_next_run {
-                self.candidates.insert(fingerprint, cursor);
+                add(&mut self.candidates, fingerprint, cursor, self.is_counting);
             }
             if self.candidates.len() > 2 * MAX_SEEN {
-                let mut all: Vec<Seen> = self.candidates.drain().collect();
-                keep_newest(&mut all, MAX_SEEN);
-                self.candidates.extend(all);
+                bound(&mut self.candidates, MAX_SEEN);
             }
         }
         while self.order.len() > MAX_RECENT {
@@ -81,7 +121,8 @@ impl Known {
     /// ascending walk few are looked through for each state.
     pub(crate) fn prune(&mut self, threshold: &Cursor) {
         if self.candidates.len() >= self.prune_at {
-            self.candidates.retain(|_, cursor| cursor.as_ref().is_none_or(|c| c >= threshold));
+            let comes_again = |cursor: &Cursor| cursor >= threshold;
+            self.candidates.retain(|_, copies| copies.cursor.as_ref().is_none_or(comes_again));
             self.prune_at = 2 * self.candidates.len() + 1000;
         }
     }
@@ -96,20 +137,54 @@ impl Known {
             (Some(cursor), Some(threshold)) => cursor >= threshold,
             _ => true,
         };
-        let earlier = self.previous.iter().filter(|(fingerprint, cursor)| {
-            !self.candidates.contains_key(fingerprint) && (cursor.is_some() || !is_walk_over)
+        let earlier = self.previous.iter().filter(|(fingerprint, copies)| {
+            !self.candidates.contains_key(fingerprint) && (copies.cursor.is_some() || !is_walk_over)
         });
-        let mut seen: Vec<(&Option<Cursor>, Fingerprint)> = self
+        let mut seen: Vec<(&Option<Cursor>, Fingerprint, u64)> = self
             .candidates
             .iter()
             .chain(earlier)
-            .filter(|(_, cursor)| comes_again(cursor))
-            .map(|(fingerprint, cursor)| (cursor, *fingerprint))
+            .filter(|(_, copies)| comes_again(&copies.cursor))
+            .map(|(fingerprint, copies)| {
+                let before = self.previous.get(fingerprint).map_or(0, |copies| copies.number);
+                (&copies.cursor, *fingerprint, copies.number.max(before))
+            })
             .collect();
         // The newest are the likeliest to come again.
         seen.sort_unstable_by(|a, b| b.cmp(a));
-        seen.truncate(MAX_SEEN);
-        seen.into_iter().map(|(cursor, fingerprint)| (fingerprint, cursor.clone())).collect()
+        seen.into_iter()
+            .flat_map(|(cursor, fingerprint, number)| {
+                (0..number).map(move |_| (fingerprint, cursor.clone()))
+            })
+            .take(MAX_SEEN)
+            .collect()
+    }
+}
+
+/// Puts a record among others; one that is there is counted, or it is one.
+fn add(
+    into: &mut HashMap<Fingerprint, Copies>,
+    fingerprint: Fingerprint,
+    cursor: Option<Cursor>,
+    is_counting: bool,
+) {
+    let copies = into.entry(fingerprint).or_insert(Copies { cursor: None, number: 0 });
+    copies.cursor = cursor;
+    copies.number = if is_counting { copies.number + 1 } else { 1 };
+}
+
+fn raise(into: &mut HashMap<Fingerprint, Copies>, fingerprint: Fingerprint, copies: Copies) {
+    let number = into.get(&fingerprint).map_or(0, |there| there.number).max(copies.number);
+    into.insert(fingerprint, Copies { number, ..copies });
+}
+
+/// Keeps so many of the newest.
+fn bound(records: &mut HashMap<Fingerprint, Copies>, number: usize) {
+    if records.len() > number {
+        let mut all: Vec<(Fingerprint, Copies)> = records.drain().collect();
+        all.select_nth_unstable_by(number, |a, b| b.1.cursor.cmp(&a.1.cursor));
+        all.truncate(number);
+        records.extend(all);
     }
 }
 
@@ -135,11 +210,11 @@ mod tests {
                 page.push((n as Fingerprint, cursor(cursor_of(n))));
                 shorten(&mut page);
                 if !is_one_page && page.len() == 1000 {
-                    known.remember(std::mem::take(&mut page), true);
+                    known.remember(std::mem::take(&mut page), HashMap::new(), true);
                     assert!(known.candidates.len() <= 2 * MAX_SEEN);
                 }
             }
-            known.remember(page, true);
+            known.remember(page, HashMap::new(), true);
             assert!(known.candidates.len() <= 2 * MAX_SEEN);
             let seen = known.for_next_run(None, true);
             assert_eq!(seen.len(), MAX_SEEN);
@@ -148,5 +223,24 @@ mod tests {
             all.sort_unstable();
             assert_eq!(*oldest, all[number - MAX_SEEN]);
         }
+    }
+
+    /// I5: without a key, as many are known as the state has; the next request of a run knows those before.
+    #[test]
+    fn i5_copies_are_counted() {
+        let previous = [(1, cursor(5)), (1, cursor(5)), (2, cursor(5))];
+        let mut known = Known::new(previous.into_iter(), true);
+        assert!(known.contains(1, 0) && known.contains(1, 1) && !known.contains(1, 2));
+        assert!(known.contains(2, 0) && !known.contains(2, 1) && !known.contains(3, 0));
+
+        known.remember(vec![(1, cursor(5)); 3], HashMap::from([(1, 2)]), true);
+        assert!(!known.contains(1, 0), "all of them were met");
+        known.remember(vec![(3, cursor(6)), (4, cursor(4))], HashMap::new(), true);
+        let next = known.for_next_run(cursor(5).as_ref(), true);
+        let number = |fingerprint| next.iter().filter(|(one, _)| *one == fingerprint).count();
+        assert_eq!((number(1), number(2), number(3), number(4)), (3, 1, 1, 0));
+
+        known.begin_stretch();
+        assert!(known.contains(1, 2) && known.contains(3, 0) && !known.contains(1, 3));
     }
 }

@@ -1,11 +1,12 @@
 //! Body → lines: what is kept of a page, and how.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use async_trait::async_trait;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::known::{Known, Seen, shorten};
+use super::known::{Fingerprint, Known, Seen, shorten};
 use super::slices::{ParentRecord, parent_record};
 use super::spool::Spool;
 use super::unit::Oddities;
@@ -47,8 +48,10 @@ pub(crate) struct Page {
     pub(crate) cursors: Option<CursorRange>,
     /// And those of the lines that are kept.
     pub(crate) kept_cursors: Option<CursorRange>,
-    /// The records met, with their cursors; only of streams with a key.
+    /// The records met, with their cursors; of streams with a key, or those with a cursor.
     pub(crate) met: Vec<Seen>,
+    /// Those of them that were known, where they are counted.
+    pub(crate) repeated: HashMap<Fingerprint, u64>,
     pub(crate) last_record: Option<Vec<u8>>,
     pub(crate) parents: Vec<(usize, ParentRecord)>,
     pub(crate) records_found: bool,
@@ -67,6 +70,7 @@ impl Page {
             cursors: None,
             kept_cursors: None,
             met: Vec::new(),
+            repeated: HashMap::new(),
             last_record: None,
             parents: Vec::new(),
             records_found: false,
@@ -127,13 +131,17 @@ impl<'a> PageReader<'a> {
             }
             CursorRange::include(&mut self.page.cursors, cursor);
         }
-        if !stream.primary_key.is_empty() {
-            // Without a key, two equal records may be two.
-            let is_known = self.known.contains(fingerprint);
+        // Without a key, a record that cannot be placed in time may be another of the same bytes.
+        if !stream.primary_key.is_empty() || cursor.is_some() {
+            let num_on_page = self.page.repeated.get(&fingerprint).copied().unwrap_or(0);
+            let is_known = self.known.contains(fingerprint, num_on_page);
             let met = &mut self.page.met;
             met.push((fingerprint, cursor.clone()));
             shorten(met);
             if is_known {
+                if stream.primary_key.is_empty() {
+                    *self.page.repeated.entry(fingerprint).or_default() += 1;
+                }
                 self.page.oddities.num_repeated += 1;
                 return Ok(());
             }

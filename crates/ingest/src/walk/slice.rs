@@ -14,6 +14,7 @@ use super::{RenderError, Rendering, Scope};
 use crate::cursor::{Cursor, CursorRange};
 use crate::http::{Delivery, Request, SendError, Sender, Totals};
 use crate::page::{JsonPath, Step, find};
+use crate::progress::CutShort;
 use crate::secrets::Redactor;
 use crate::source::document::{CursorFormat, Order};
 use crate::source::plan::{Incremental, Parent, Stream};
@@ -103,8 +104,10 @@ impl SliceWalk<'_> {
     ) -> Result<(), WalkError> {
         let format = self.stream.incremental.as_ref().map(|incremental| incremental.format.clone());
         let format = format.unwrap_or_default();
-        let mut known = Known::new(state.seen(&format));
+        let is_counting = self.stream.primary_key.is_empty();
+        let mut known = Known::new(state.seen(&format), is_counting);
         for stretch in self.stretches(state) {
+            known.begin_stretch();
             if self.pages(stretch, &mut known, sink).await? == End::Skipped {
                 break;
             }
@@ -210,12 +213,22 @@ impl SliceWalk<'_> {
         let mut request = pager.first().map_err(pager_error(&first_url))?;
         let mut gathered = Gathered::default();
         let is_page_by_page = progress.as_ref().is_none_or(Progress::is_page_by_page);
-        loop {
+        for page_number in 1.. {
             let mut reader = PageReader::new(&rules, known);
             let delivered = self.read_page(&request, &mut reader).await?;
             let mut page = reader.into_page();
             let next = match &delivered {
-                Delivery::Skipped => {
+                Delivery::Skipped(status) => {
+                    if page_number > 1 {
+                        let has_state = progress.is_some();
+                        sink.cut_short(CutShort {
+                            partition: self.partition.key(self.redactor),
+                            page: page_number,
+                            status: status.as_u16(),
+                            num_dropped: if has_state { gathered.num_records } else { 0 },
+                            has_state,
+                        });
+                    }
                     // Nothing was read from here on. Where there is a state, it stays where the stretch
                     // began, and a run that finds the rest reads again what was gathered of it.
                     if progress.is_none() {
@@ -237,7 +250,8 @@ impl SliceWalk<'_> {
             if let Some(progress) = &mut progress {
                 progress.meet(&page, &request)?;
             }
-            known.remember(std::mem::take(&mut page.met), progress.is_some());
+            let repeated = std::mem::take(&mut page.repeated);
+            known.remember(std::mem::take(&mut page.met), repeated, progress.is_some());
             if let Some(threshold) = progress.as_ref().and_then(Progress::threshold) {
                 known.prune(&threshold);
             }

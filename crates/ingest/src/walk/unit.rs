@@ -10,6 +10,7 @@ use super::slices::ParentRecord;
 use super::spool::Spool;
 use super::state::PartitionState;
 use crate::cursor::CursorRange;
+use crate::progress::CutShort;
 
 /// Records that count together, and the state after them.
 pub(crate) struct Unit {
@@ -49,6 +50,9 @@ pub(crate) struct Oddities {
 pub(crate) trait UnitSink: Send + Sync {
     /// Takes a unit; waits while too many are under way.
     async fn take(&self, unit: Unit) -> Result<(), WalkError>;
+
+    /// Is told that a rule ended a partition after its first page.
+    fn cut_short(&self, _: CutShort) {}
 }
 
 impl Gathered {

@@ -1,10 +1,12 @@
 //! I5: where a run begins to read, and where the state stands after it.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
 use serde_json::{Value, json};
+use solder_landing::raw::Mode;
 
 use crate::lab::{Api, Asked, Lab};
 use crate::server::{Reply, Server};
@@ -81,7 +83,7 @@ async fn i5_a_first_run_without_a_begin_asks_for_everything() {
     lab.run(&api).await.ok();
 
     assert_eq!(server.params("since"), [None, Some("7".to_owned())]);
-    assert_eq!(lab.ids("items").await, [1, 1], "without a key, equal records may be two");
+    assert_eq!(lab.ids("items").await, [1]);
 }
 
 #[tokio::test]
@@ -446,11 +448,83 @@ async fn i5_full_reads_anew_and_the_state_goes_on_from_there() {
     );
     lab.run(&api).await.ok();
 
+    feed.set(&json!([{"id": 2, "at": 3}]));
     lab.run_with(&api, Asked { is_full: true, ..Asked::default() }).await.ok();
 
     assert_eq!(server.params("since")[1].as_deref(), Some("0"));
-    assert_eq!(lab.ids("items").await, [1, 1], "what is landed anew comes to what was");
+    assert_eq!(lab.ids("items").await, [2], "what is read anew replaces what was");
+    let manifests = lab.manifests("items").await;
+    assert_eq!((manifests[0].mode, manifests[1].mode), (Mode::Append, Mode::Replace));
+    assert_eq!(lab.cursor("items", "").await.as_deref(), Some("3"));
+
+    feed.set(&json!([{"id": 2, "at": 3}, {"id": 3, "at": 4}]));
+    lab.run(&api).await.ok();
+    assert_eq!(lab.ids("items").await, [2, 3], "and the next run comes to it");
+    assert_eq!(server.params("since")[2].as_deref(), Some("3"));
+}
+
+/// `mode: append`, said by name, is kept by a full run.
+#[tokio::test]
+async fn i5_full_of_a_stream_that_says_append_comes_to_what_was() {
+    let server = Feed::of(&json!([{"id": 1, "at": 5}])).serve().await;
+    let lab = Lab::new();
+    let api = Api::at(&server).stream(
+        "items",
+        "path: /items\nprimary_key: [id]\nmode: append\nparams: { since: '{cursor.start}' }\n\
+         incremental: { cursor: at, format: integer, initial: 0 }",
+    );
+    lab.run(&api).await.ok();
+    lab.run_with(&api, Asked { is_full: true, ..Asked::default() }).await.ok();
+    assert_eq!(lab.ids("items").await, [1, 1]);
     assert_eq!(lab.cursor("items", "").await.as_deref(), Some("5"));
+}
+
+/// A full run that does not come to its end has changed nothing; one that does begins all states anew, also where
+/// only the log is left to tell.
+#[rstest]
+#[case::by_snapshot(false)]
+#[case::by_log(true)]
+#[tokio::test]
+async fn i5_full_counts_at_its_end_and_for_all_partitions(#[case] is_log_alone: bool) {
+    let fails = Arc::new(Mutex::new(false));
+    let failing = fails.clone();
+    let server = Server::start(move |request| match request.path.as_str() {
+        "/b" if *failing.lock().unwrap() => Reply::status(400),
+        path => Reply::json(&json!([{"id": path, "at": 5}])),
+    })
+    .await;
+    let lab = Lab::new();
+    let api = |values: &str| {
+        Api::at(&server).connection("max_concurrency: 1").stream(
+            "items",
+            &format!(
+                "path: /{{partition.p}}\npartitions: {{ p: [{values}] }}\nprimary_key: [id]\n\
+                 params: {{ since: '{{cursor.start}}' }}\n\
+                 incremental: {{ cursor: at, format: integer, order: asc }}"
+            ),
+        )
+    };
+    lab.run(&api("a, b")).await.ok();
+    let before = lab.lines("items").await;
+    let full = || Asked { is_full: true, part_age: Duration::ZERO, ..Asked::default() };
+
+    *fails.lock().unwrap() = true;
+    assert!(lab.run_with(&api("a, b"), full()).await.result.is_err());
+    assert_eq!((lab.lines("items").await, lab.manifests("items").await.len()), (before, 1));
+
+    *fails.lock().unwrap() = false;
+    lab.run_with(&api("a"), full()).await.ok();
+    assert_eq!(lab.values("items", "id").await, [json!("/a")]);
+    if is_log_alone {
+        let objects = lab.objects().await.into_iter().map(|(key, _)| key);
+        let snapshots: Vec<_> = objects.filter(|key| key.starts_with("state/")).collect();
+        assert!(!snapshots.is_empty());
+        lab.place.delete(&snapshots).await.unwrap();
+    }
+    assert_eq!(lab.partitions("items").await, ["p=a"]);
+
+    lab.run(&api("a, b")).await.ok();
+    assert_eq!(lab.values("items", "id").await, [json!("/a"), json!("/b")]);
 }
 
 #[tokio::test]
@@ -469,4 +543,69 @@ async fn i5_a_run_without_news_moves_nothing() {
     let manifests = lab.manifests("items").await;
     assert!(manifests[1].state.is_empty() && manifests[1].files.is_empty());
     assert_eq!(lab.cursor("items", "").await.as_deref(), Some("5"));
+}
+
+/// Without a key, records at the begin are known by their bytes and by how often they were there.
+#[rstest]
+#[case::ascending("order: asc", false)]
+#[case::without_order("order: none", false)]
+#[case::not_bounded("order: none", true)]
+#[tokio::test]
+async fn i5_without_a_key_the_boundary_comes_once(#[case] order: &str, #[case] is_unbounded: bool) {
+    let same = json!({"id": 7, "at": 5});
+    let feed = Feed::of(&json!([{"id": 1, "at": 4}, same, same]));
+    let server = feed.serve().await;
+    let lab = Lab::new();
+    let since = if is_unbounded { "" } else { "params: { since: '{cursor.start}' }\n" };
+    let api = Api::at(&server).stream(
+        "items",
+        &format!("path: /items\n{since}incremental: {{ cursor: at, format: integer, {order} }}"),
+    );
+    lab.run(&api).await.ok();
+    assert_eq!(lab.ids("items").await, [1, 7, 7], "two of the same bytes are two");
+
+    if !is_unbounded {
+        feed.set(&json!([same, same]));
+    }
+    for _ in 0..2 {
+        let report = lab.run(&api).await.ok();
+        assert_eq!((report.streams[0].num_records, report.streams[0].num_repeated), (0, 2));
+    }
+    assert_eq!(lab.ids("items").await, [1, 7, 7]);
+
+    feed.set(&json!([same, same, same, {"id": 8, "at": 5}, {"id": 9, "at": 6}]));
+    lab.run(&api).await.ok();
+    assert_eq!(lab.ids("items").await, [1, 7, 7, 7, 8, 9], "a third one is landed, once");
+
+    // An answer with nothing forgets nothing.
+    feed.set(&json!([]));
+    lab.run(&api).await.ok();
+    feed.set(&json!([{"id": 9, "at": 6}]));
+    lab.run(&api).await.ok();
+    assert_eq!(lab.ids("items").await, [1, 7, 7, 7, 8, 9]);
+}
+
+/// Where an API takes both ends of a window as inclusive, what lies on the border comes in both.
+#[tokio::test]
+async fn i5_without_a_key_the_border_of_windows_comes_once() {
+    let start = jiff::Timestamp::now().as_second() - 15 * 86_400;
+    let border = start + 10 * 86_400;
+    let server = Server::start(move |request| {
+        let number = |name: &str| request.param(name).unwrap().parse::<i64>().unwrap();
+        let all = [start + 1, border, border, border + 1];
+        let given = all.iter().filter(|at| (number("from")..=number("to")).contains(at));
+        Reply::json(&json!(given.map(|at| json!({"id": at, "at": at})).collect::<Vec<_>>()))
+    })
+    .await;
+    let lab = Lab::new();
+    let api = Api::at(&server).stream(
+        "items",
+        &format!(
+            "path: /items\nparams: {{ from: '{{window.start}}', to: '{{window.end}}' }}\n\
+             incremental: {{ cursor: at, format: unix_s, initial: {start}, window: P10D }}"
+        ),
+    );
+    lab.run(&api).await.ok();
+    let all = [start + 1, border, border, border + 1].map(|at| at as u64);
+    assert_eq!(lab.ids("items").await, all);
 }

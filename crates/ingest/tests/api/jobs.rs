@@ -2,6 +2,7 @@
 
 use rstest::rstest;
 use serde_json::{Value, json};
+use solder_ingest::{Reach, probe};
 
 use crate::lab::{Api, Asked, Lab};
 use crate::server::{Reply, Server};
@@ -214,4 +215,26 @@ incremental: {{ cursor: at, format: unix_s, initial: {start}, window: P10D }}
 
     assert_eq!(lab.lines("orders").await.len(), 4);
     assert!(lab.cursor("orders", "of=a").await.is_some());
+}
+
+/// I14: a look makes no job, not for the stream's children either, and says what it would have sent.
+#[tokio::test]
+async fn i11_a_check_makes_no_job() {
+    let server = exports(&["done"]).await;
+    let lab = Lab::new();
+    let api = Api::at(&server)
+        .stream("orders", JOB)
+        .stream("lines", "path: /orders/{parent.id}/lines\nparent: { stream: orders }");
+    let source = lab.parse(&api.text(), &[]);
+    let reach = Reach::live(&source.connection, lab.folder()).unwrap();
+
+    let orders = probe::check(&source, &reach, 0).await.unwrap();
+    assert_eq!(orders.not_asked.as_deref(), Some("POST would make a job"));
+    assert_eq!(orders.url, format!("{}/exports", server.url()));
+    let lines = probe::check(&source, &reach, 1).await.unwrap();
+    assert_eq!(
+        lines.not_asked.as_deref(),
+        Some("stream `orders`, above it, is the result of a job")
+    );
+    assert!(server.requests().is_empty());
 }

@@ -248,3 +248,60 @@ fn i6_partitions_that_would_read_the_same_twice(#[case] line: &str, #[case] mess
     let error = solder_ingest::source::parse(&text, "api.yaml".as_ref(), &[]).unwrap_err();
     assert!(error.to_string().contains(message), "{error}");
 }
+
+/// A rule that skips behind the first page: nothing is lost, and the run says so.
+#[rstest]
+#[case::windows(
+    "incremental: { cursor: at, format: unix_s, initial: START, window: P10D }",
+    true,
+    1
+)]
+#[case::without_order("incremental: { cursor: at, format: unix_s, initial: START }", true, 1)]
+#[case::without_state("mode: append", false, 0)]
+#[tokio::test]
+async fn i6_a_skip_behind_the_first_page_is_told(
+    #[case] lines: &str,
+    #[case] is_asked_again: bool,
+    #[case] num_dropped: u64,
+) {
+    let is_hidden = Arc::new(Mutex::new(true));
+    let hidden = is_hidden.clone();
+    let start = jiff::Timestamp::now().as_second() - 5 * 86_400;
+    let server = Server::start(move |request| match request.param("page").as_deref() {
+        Some("1") => Reply::json(&json!([{"id": 1, "at": start + 1}])),
+        Some("2") if *hidden.lock().unwrap() => Reply::status(404),
+        Some("2") => Reply::json(&json!([{"id": 2, "at": start + 2}])),
+        _ => Reply::json(&json!([])),
+    })
+    .await;
+    let lab = Lab::new();
+    let api = Api::at(&server).stream(
+        "items",
+        &format!(
+            "path: /{{partition.repo}}\npartitions: {{ repo: [a] }}\nprimary_key: [id]\n\
+             params: PARAMS\n{lines}\npaginate: {{ type: page }}\n\
+             rules: [{{ when: {{ status: 404 }}, do: skip_partition }}]"
+        )
+        .replace("START", &start.to_string())
+        .replace(
+            "PARAMS",
+            match (is_asked_again, lines.contains("window")) {
+                (true, true) => "{ from: '{window.start}', to: '{window.end}' }",
+                (true, false) => "{ from: '{cursor.start}' }",
+                _ => "{ all: yes }",
+            },
+        ),
+    );
+
+    let outcome = lab.run(&api).await;
+    let stream = outcome.stream("items");
+    assert_eq!((stream.num_cut_short, stream.num_dropped), (1, num_dropped));
+    assert_eq!(lab.ids("items").await.len(), if is_asked_again { 0 } else { 1 });
+
+    *is_hidden.lock().unwrap() = false;
+    let outcome = lab.run(&api).await;
+    assert_eq!(outcome.stream("items").num_cut_short, 0);
+    if is_asked_again {
+        assert_eq!(lab.ids("items").await, [1, 2]);
+    }
+}

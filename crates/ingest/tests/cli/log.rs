@@ -48,3 +48,30 @@ fn the_format_of_the_log() {
     let text = folder.ingest("--log text run nowhere.yaml --to raw");
     assert!(text.stderr.starts_with("error: "), "{}", text.stderr);
 }
+
+/// I6: a rule that skips behind the first page is a warning, for people and for machines.
+#[test]
+fn i6_a_skip_behind_the_first_page() {
+    let answer = |asked: &Asked| match asked.page() {
+        1 => Answer::ok("{\"data\":[{\"order_id\":1,\"at\":5},{\"order_id\":2,\"at\":6}]}"),
+        _ => Answer::status("404 Not Found", "gone"),
+    };
+    let source = orders_source(&serve(answer))
+        + "    rules: [{ when: { status: 404 }, do: skip_partition }]\n    \
+           incremental: { cursor: at, format: integer }\n";
+    let folder = Folder::new().with("api.yaml", source);
+    let message = "stream `orders`: page 2 was answered with status 404 and skipped by a rule; 2 records of the \
+                   pages before are not landed, and the next run asks for them again";
+
+    let text = folder.ingest("run api.yaml --to raw --log text");
+    assert_eq!(text.code, 0, "{text:?}");
+    assert_eq!(text.stderr, format!("warning: {message}\n"));
+    let told = "orders: partitions that a rule ended after their first page: 1; records of these pages that are not landed: 2";
+    assert!(text.stdout.contains(told), "{text:?}");
+
+    let poured = folder.ingest("run api.yaml --stream orders --stdout --log text");
+    assert_eq!(poured.stderr, format!("warning: {message}\n"));
+    let lines = folder.ingest("run api.yaml --to raw").log();
+    let warning = lines.iter().find(|line| line["event"] == "warning").unwrap();
+    assert_eq!((&warning["level"], &warning["message"]), (&"warn".into(), &message.into()));
+}

@@ -40,6 +40,36 @@ fn i14_a_recording_is_a_test() {
     }
 }
 
+/// I14: what recorded answers give is landed as a run lands it, again and again, and beside no run.
+#[test]
+fn i14_a_test_lands_what_the_run_landed() {
+    let folder = Folder::new().with("api.yaml", orders_source(&serve(orders)));
+    assert_eq!(folder.ingest("run api.yaml --to raw --record answers").code, 0);
+    let folder = folder.with("api.yaml", orders_source("127.0.0.1:1"));
+    let parts = |place: &str| {
+        let all = folder.files(&format!("{place}/data"));
+        all.into_iter().map(|(_, bytes)| zstd::decode_all(&bytes[..]).unwrap()).collect::<Vec<_>>()
+    };
+    let landed = parts("raw");
+    assert_eq!(landed.len(), 1);
+
+    for number in 1..=2 {
+        let outcome = folder.ingest("test api.yaml answers --to trial");
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        assert!(outcome.stdout.contains("into trial in"), "{outcome:?}");
+        assert_eq!(parts("trial").last(), landed.last());
+        let manifests = folder.files("trial/manifests");
+        let (_, newest) = manifests.last().unwrap();
+        let newest: serde_json::Value = serde_json::from_slice(newest).unwrap();
+        assert_eq!((manifests.len(), &newest["mode"]), (number, &serde_json::json!("replace")));
+    }
+
+    let refused = folder.ingest("test api.yaml answers --to raw");
+    assert_eq!(refused.code, 64, "{refused:?}");
+    assert!(refused.stderr.contains("a test needs a place of its own"), "{refused:?}");
+    assert_eq!(parts("raw"), landed);
+}
+
 #[test]
 fn recorded_nowhere() {
     let _filters = filters();

@@ -86,3 +86,114 @@ fn the_source_that_they_are_made_of_is_right() {
     let outcome = folder.ingest("plan shop.yaml --param region=eu");
     assert_eq!(outcome.code, 0, "{outcome:?}");
 }
+
+/// I2: what names itself a credential is refused where it is written out, and what to write instead is said.
+#[rstest]
+#[case::login_body(
+    "6:86: connection.auth.login.body.password",
+    LOGIN,
+    "body: { user: me, password: hunter2hunter2 }"
+)]
+#[case::login_body_deep(
+    "6:90: connection.auth.login.body.of.apiKey",
+    LOGIN,
+    "body: { user: me, of: { apiKey: [abc] } }"
+)]
+#[case::login_form(
+    "6:86: connection.auth.login.form.password",
+    LOGIN,
+    "form: { user: me, password: hunter2hunter2 }"
+)]
+#[case::login_headers(
+    "6:80: connection.auth.login.headers.X-Api-Key",
+    LOGIN,
+    "headers: { X-Api-Key: abc }"
+)]
+#[case::headers(
+    "6:29: connection.headers.Authorization",
+    "",
+    "headers: { Authorization: Bearer abcdef }"
+)]
+#[case::parameter(
+    "6:22: connection.headers.Cookie",
+    "",
+    "headers: { Cookie: \"sid={param.sid}\" }"
+)]
+#[case::stream_headers(
+    "9:30: streams.orders.headers.x-auth-token",
+    "",
+    "\x20   headers: { x-auth-token: abc }"
+)]
+#[case::stream_params(
+    "9:24: streams.orders.params.api_key",
+    "",
+    "\x20   params: { api_key: 12345 }"
+)]
+#[case::stream_body(
+    "9:28: streams.orders.body.client_secret",
+    "",
+    "\x20   body: { client_secret: abc }"
+)]
+fn i2_credentials_written_out(#[case] at: &str, #[case] frame: &str, #[case] line: &str) {
+    let folder = Folder::new().with("shop.yaml", open_source(frame, line));
+    for command in ["check", "plan"] {
+        let outcome = folder.ingest(&format!("{command} shop.yaml --log text"));
+        assert_eq!(outcome.code, 78, "{outcome:?}");
+        let message = format!(
+            "error: shop.yaml:{at}: a credential does not stand in a file: name where it is kept, such as `${{secret:env:NAME}}`"
+        );
+        assert!(outcome.stderr.contains(&message), "{outcome:?}");
+    }
+}
+
+/// I2: what is kept elsewhere, what a run puts in, and what is no credential stand where they like.
+#[rstest]
+#[case(LOGIN, "body: { user: me, password: \"${secret:env:PASSWORD}\", grant_type: password }")]
+#[case(LOGIN, "form: { user: me, password: \"{x}${secret:env:PASSWORD}\" }")]
+#[case("", "headers: { Authorization: \"Bearer ${secret:env:TOKEN}\", X-Csrf-Token: fetch }")]
+#[case("", "\x20   params: { page_token: \"\", export_token: \"{run.id}\" }")]
+#[case("", "\x20   body: { token: null, next_token: abc, max_tokens: 5 }")]
+fn i2_what_is_not_written_out(#[case] frame: &str, #[case] line: &str) {
+    let folder = Folder::new().with("shop.yaml", open_source(frame, line));
+    let outcome = folder.ingest("plan shop.yaml --log text");
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+}
+
+const LOGIN: &str = "auth: { type: session, token: $.t, login: { path: /in, ";
+
+/// A source with one line more: in a login, else below the connection or, with deeper indent, the stream.
+fn open_source(frame: &str, line: &str) -> String {
+    let (of_connection, of_stream) = match line.strip_prefix("    ") {
+        Some(line) => ("max_concurrency: 1".to_owned(), format!("    {line}\n")),
+        None if frame.is_empty() => (line.to_owned(), String::new()),
+        None => (format!("{frame}{line} }} }}"), String::new()),
+    };
+    format!(
+        "version: 1\nparameters: {{ sid: abc }}\nconnection:\n  base_url: https://shop.example\n  allow_private_networks: false\n  {of_connection}\nstreams:\n  orders:\n{of_stream}    path: /orders\n"
+    )
+}
+
+/// I4: offsets without an order are pointed at, in `plan` and `check`, and refused by neither.
+#[rstest]
+#[case::plain("params: { status: open }", true)]
+#[case::order_of_another_kind("params: { order_id: 7 }", true)]
+#[case::sort("params: { sort: id }", false)]
+#[case::odata("params: { \"$orderby\": id }", false)]
+#[case::order_by("params: { orderBy: id }", false)]
+#[case::body("method: POST\n    body: { query: { sort_by: id } }", false)]
+#[case::query_language("params: { q: \"select Id from X order by Id\" }", false)]
+fn i4_offsets_without_an_order(#[case] lines: &str, #[case] is_warned: bool) {
+    let source = format!(
+        "version: 1\nconnection: {{ base_url: http://127.0.0.1:1 }}\nstreams:\n  orders:\n    path: /orders\n    {lines}\n    paginate: {{ type: offset, size: 100 }}\n"
+    );
+    let line = source.lines().count();
+    let folder = Folder::new().with("shop.yaml", source);
+    for command in ["plan", "check"] {
+        let outcome = folder.ingest(&format!("{command} shop.yaml --log text"));
+        let warning = format!(
+            "warning: shop.yaml:{line}:15: streams.orders.paginate: pages by `offset`, but no parameter says an order"
+        );
+        assert_eq!(outcome.stderr.contains(&warning), is_warned, "{outcome:?}");
+        assert!(command == "check" || outcome.code == 0, "{outcome:?}");
+    }
+}

@@ -167,7 +167,12 @@ fn context(engine: &Engine, threads: usize, tables: &Tables) -> Result<SessionCo
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(true);
     config.options_mut().sql_parser.collect_spans = true;
-    let context = engine.context(config);
+    let mut context = engine.context(config);
+    let functions = datafusion_functions_json::register_all(&mut context);
+    functions.map_err(|error| Error::Statement {
+        doing: "registering the functions over JSON".to_owned(),
+        source: Box::new(error),
+    })?;
     tables.register(&context, &engine.context(SessionConfig::new()));
     Ok(context)
 }

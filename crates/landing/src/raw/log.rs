@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::keys::{InvalidName, sequence_of};
 use super::manifest::{RunBegin, Snapshot};
-use super::{Manifest, PartitionStates, StreamName};
+use super::{Manifest, Mode, PartitionStates, StreamName};
 use crate::{Creation, Place, PlaceError};
 
 /// Snapshots of the state that are kept, for whoever wants to look back.
@@ -146,7 +146,7 @@ impl StreamLog {
             // What the snapshot knows is newer.
             if sequence > head.sequence {
                 head.sequence = sequence;
-                head.state.extend(manifest.state);
+                follow(&mut head.state, manifest);
             }
         }
         Ok(head)
@@ -163,7 +163,7 @@ impl StreamLog {
             Head { sequence: snapshot.sequence, state: snapshot.state, is_run_committed: false };
         while let Some(manifest) = self.manifest(head.sequence + 1).await? {
             head.sequence += 1;
-            head.state.extend(manifest.state);
+            follow(&mut head.state, manifest);
         }
         Ok(head)
     }
@@ -219,7 +219,7 @@ impl StreamLog {
             Snapshot { version: VERSION, sequence: 0, state: PartitionStates::new() };
         while let Some(manifest) = self.manifest(snapshot.sequence + 1).await? {
             snapshot.sequence += 1;
-            snapshot.state.extend(manifest.state);
+            follow(&mut snapshot.state, manifest);
         }
         Ok(snapshot)
     }
@@ -245,6 +245,15 @@ impl StreamLog {
     async fn read<T: DeserializeOwned>(&self, key: &str) -> Result<T, RawError> {
         read(&self.place, key).await
     }
+}
+
+/// The state with one more commit. One that replaces takes the states of what it replaces along: records that are
+/// gone were not read.
+fn follow(state: &mut PartitionStates, manifest: Manifest) {
+    if manifest.mode == Mode::Replace {
+        state.clear();
+    }
+    state.extend(manifest.state);
 }
 
 /// Reads a file of the log, and refuses versions that are not known.

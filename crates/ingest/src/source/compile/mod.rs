@@ -5,6 +5,8 @@
 //!            └─▶ stream.rs ── request.rs · paginate.rs
 //!                          ── incremental.rs · rules.rs ──▶ plan::Stream
 //!                values.rs   durations, sizes, rates, names, paths
+//!                written_out.rs   credentials in the open
+//!                warnings.rs      what is right, and yet not as people will want it
 //!                fault.rs    what is wrong, and where
 //! ```
 
@@ -16,6 +18,8 @@ mod request;
 mod rules;
 mod stream;
 mod values;
+mod warnings;
+mod written_out;
 
 use solder_landing::raw::StreamName;
 
@@ -26,17 +30,18 @@ use super::ordered::Ordered;
 use super::plan::{Source, Stream};
 use super::template::Params;
 
-pub(crate) use fault::{Checked, Within, fault};
+pub(crate) use fault::{Checked, Fault, Within, fault};
 pub(crate) use values::{did_you_mean, nearest};
+pub(crate) use written_out::WRITTEN_OUT;
 
-/// Makes the plan of a document.
+/// Makes the plan of a document, and says what people should look at in it.
 ///
 /// `file_name` names the source when it has no name of its own; `given` are the values of `--param`.
 pub(crate) fn compile(
     document: &Document,
     file_name: &str,
     given: &[(String, String)],
-) -> Checked<Source> {
+) -> Checked<(Source, Vec<Fault>)> {
     if document.version != 1 {
         return Err(fault(format!("this program reads version 1, not {}", document.version)))
             .within("version");
@@ -59,7 +64,9 @@ pub(crate) fn compile(
         streams.push(plan);
     }
     check_parents(&streams)?;
-    Ok(Source { name, connection, streams })
+    written_out::check(document, &params)?;
+    let warnings = warnings::of(document);
+    Ok((Source { name, connection, streams, warnings: Vec::new() }, warnings))
 }
 
 fn parameters(declared: &Ordered<Option<Scalar>>, given: &[(String, String)]) -> Checked<Params> {

@@ -60,6 +60,10 @@ impl Context<'_> {
             (Some(doc::WriteMode::Append), _) | (None, Some(_)) => Mode::Append,
             (Some(doc::WriteMode::Replace) | None, None) => Mode::Replace,
         };
+        let full_mode = match stream.mode {
+            Some(doc::WriteMode::Append) => Mode::Append,
+            _ => Mode::Replace,
+        };
         let mut own_rules = rules(&stream.rules).within("rules")?;
         own_rules.extend(rules(&self.connection.rules).within("rules")?);
         Ok(Stream {
@@ -81,6 +85,7 @@ impl Context<'_> {
             paginate,
             incremental,
             mode,
+            full_mode,
             add,
             rules: own_rules,
             job,
