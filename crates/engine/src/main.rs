@@ -9,11 +9,12 @@
 
 #![expect(clippy::print_stderr, reason = "this is the program's output")]
 
-mod allocator;
 mod cli;
 mod console;
+mod job;
 mod output;
 mod signals;
+mod system;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -45,15 +46,15 @@ fn main() -> ExitCode {
     };
     match &cli.command {
         Command::Relationalize(args) if args.memory() >= MUCH_MEMORY => {
-            allocator::keep_freed_memory();
+            system::keep_freed_memory();
         }
-        Command::Sql(args) if args.memory() >= MUCH_MEMORY => allocator::keep_freed_memory(),
+        Command::Sql(args) if args.memory() >= MUCH_MEMORY => system::keep_freed_memory(),
         Command::Relationalize(_) | Command::Sql(_) => {}
-        _ => allocator::use_small_pages(),
+        _ => system::use_small_pages(),
     }
     let console = Arc::new(Console::new(cli.log));
     match run(cli.command, &console) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             console.failed(&error);
             ExitCode::from(error.exit_code())
@@ -65,8 +66,18 @@ const EXIT_USAGE: u8 = 64;
 /// With so many bytes to spare, freed memory is better kept.
 const MUCH_MEMORY: usize = 512 << 20;
 
-fn run(command: Command, console: &Arc<Console>) -> Result<(), Failure> {
+fn run(command: Command, console: &Arc<Console>) -> Result<ExitCode, Failure> {
     match command {
+        // Its steps tell how they failed; the exit code is theirs.
+        Command::Run(args) => run_job(&args, console),
+        other => run_one(other, console).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn run_one(command: Command, console: &Arc<Console>) -> Result<(), Failure> {
+    match command {
+        Command::Run(_) => Ok(()),
+        Command::Schema => Ok(to_stdout(format!("{:#}\n", job::schema()).as_bytes())?),
         Command::Relationalize(args) => run_relationalize(*args, console),
         Command::Merge(args) => run_merge(&args, console),
         Command::Sql(args) => run_sql(&args, console),
@@ -162,6 +173,24 @@ fn run_sql(args: &cli::Sql, console: &Arc<Console>) -> Result<(), Failure> {
         None => String::new(),
     };
     tell(&args.reporting, destination, outcome, &json, text, console).map(drop)
+}
+
+fn run_job(args: &cli::Run, console: &Arc<Console>) -> Result<ExitCode, Failure> {
+    let destination = args.reporting.destination()?;
+    let job = job::Job::read(&args.job, &args.params)?;
+    let steps = job::select(job::steps(&job)?, &args.only, args.from.as_deref())?;
+    if let Some(format) = args.plan {
+        to_stdout(job::plan_text(&steps, format).as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let run_id = args.run_id.clone().unwrap_or_else(new_run_id);
+    let settings = job::RunSettings { run_id, parallel: args.parallel() };
+    let report = job::run(&job, &steps, &settings, console).map_err(no_threads)?;
+    console.job_finished(&report);
+    let code = report.exit_code;
+    let json = json!(report);
+    tell(&args.reporting, destination, Ok(report), &json, job::summary, console)?;
+    Ok(ExitCode::from(code))
 }
 
 /// Tells on stdout, and in the file of `--manifest`, how a run went; then returns it.

@@ -11,7 +11,6 @@ mod delta;
 pub mod error;
 pub mod expect;
 mod files;
-mod job_file;
 mod lake;
 pub mod maintain;
 pub mod merge;
@@ -20,5 +19,4 @@ pub mod sql;
 mod work;
 
 pub use error::Error;
-pub use job_file::{JobFile, MergeSection};
 pub use lake::{Lake, TableFolder};

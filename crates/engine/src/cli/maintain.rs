@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use clap::Args;
-use solder_lake::expect::expect;
+use solder_lake::expect::{Level, expect};
 use solder_lake::maintain::{
     CheckReport, HistoryEntry, OptimizeReport, RestoreReport, RestoreTo, VacuumReport, check,
     history, optimize, restore, vacuum,
@@ -16,6 +16,7 @@ use solder_relationalize::readable::{count, size, thousands};
 
 use super::reporting::ReportFormat;
 use super::resources::{cores, default_memory};
+use crate::job::Job;
 use crate::output::aligned;
 
 /// The lake and the form of the answer.
@@ -132,6 +133,18 @@ pub(crate) struct Check {
     /// A YAML file whose section `checks` says what else must hold of the rows of tables
     #[arg(long, value_name = "FILE")]
     job: Option<std::path::PathBuf>,
+
+    /// A parameter of the job file; can be given again
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = super::param, requires = "job")]
+    params: Vec<(String, String)>,
+
+    /// Leave out what the job file says of this table; can be given again
+    #[arg(long, value_name = "TABLE", requires = "job")]
+    skip: Vec<String>,
+
+    /// The place holds tables of `engine relationalize`: only what the job file says is tried
+    #[arg(long, requires = "job")]
+    curated: bool,
 }
 
 impl History {
@@ -178,23 +191,38 @@ impl Vacuum {
 impl Check {
     /// What to print, and whether all checks hold.
     pub(crate) fn run(&self, io: &Arc<Io>) -> Result<(String, CheckReport), Error> {
-        let lake = Lake::open(&self.common.lake)?;
-        let expected = match &self.job {
-            Some(path) => {
-                let (file, job) = super::job_file(path)?;
-                job.expectations(&file)?
-            }
+        let mut expected = match &self.job {
+            Some(path) => Job::read(path, &self.params)?.expectations()?,
             None => Vec::new(),
         };
-        let mut report = io.wait(check(&lake, &self.tables, default_memory(), cores()))?;
+        expected.retain(|expectation| self.is_asked_for(&expectation.table));
+        let mut report = CheckReport::default();
+        if !self.curated {
+            let lake = Lake::open(&self.common.lake)?;
+            report = io.wait(check(&lake, &self.tables, default_memory(), cores()))?;
+        }
+        let place = Some(self.common.lake.clone());
+        let (lake, curated) = if self.curated { (None, place) } else { (place, None) };
         let tables = SqlSettings {
-            lake: Some(self.common.lake.clone()),
+            lake,
+            curated,
             memory_bytes: default_memory(),
             threads: cores(),
             ..SqlSettings::default()
         };
         report.add(expect(io, &tables, &expected)?);
         Ok((self.common.answer(&report, check_text)?, report))
+    }
+
+    /// Whether a table is one of those asked for, or below one.
+    fn is_asked_for(&self, table: &str) -> bool {
+        let is_at_or_below = |root: &String| {
+            table
+                .strip_prefix(root.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with("__"))
+        };
+        (self.tables.is_empty() || self.tables.iter().any(is_at_or_below))
+            && !self.skip.iter().any(|skipped| skipped == table)
     }
 }
 
@@ -276,11 +304,19 @@ fn check_text(report: &CheckReport) -> String {
         text.push_str(&crate::output::finding(finding));
     }
     let checks = count(report.num_checks as u64, "check");
-    let tables = count(report.num_tables as u64, "table");
-    let _ = match report.findings.len() {
-        0 => writeln!(text, "{checks} of {tables}: all hold"),
-        failed => writeln!(text, "{checks} of {tables}: {failed} do not hold"),
-    };
+    let warnings = report.findings.iter().filter(|finding| finding.level == Level::Warn).count();
+    let failed = report.findings.len() - warnings;
+    let mut parts = Vec::new();
+    if failed > 0 {
+        parts.push(format!("{} failed", thousands(failed as u64)));
+    }
+    if warnings > 0 {
+        parts.push(count(warnings as u64, "warning"));
+    }
+    if parts.is_empty() {
+        parts.push("all hold".to_owned());
+    }
+    let _ = writeln!(text, "{checks}: {}", parts.join(", "));
     text
 }
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use clap::Args;
 use solder_lake::Error;
-use solder_lake::MergeSection;
 use solder_lake::expect::Expectation;
-use solder_lake::merge::{MergeSettings, Mode, Rule};
+use solder_lake::merge::{MergeSection, MergeSettings, Mode, Rule};
 
 use super::reporting::Reporting;
 use super::resources::{cores, default_memory, size};
+use crate::job::Job;
 
 /// Merge staged tables into Delta tables, parents and children together, exactly once
 ///
@@ -32,6 +32,10 @@ pub(crate) struct Merge {
     /// A YAML file whose section `merge` says what these options say; options override it
     #[arg(long, value_name = "FILE")]
     job: Option<std::path::PathBuf>,
+
+    /// A parameter of the job file; can be given again
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = super::param, requires = "job")]
+    params: Vec<(String, String)>,
 
     /// Merge this root table and its children only; can be given again
     #[arg(long = "table", value_name = "TABLE")]
@@ -149,11 +153,12 @@ impl Merge {
     /// What the job file says, when there is one.
     fn job_section(&self) -> Result<(MergeSection, Rules, Vec<Expectation>), Error> {
         let Some(path) = &self.job else { return Ok(Default::default()) };
-        let (file, job) = super::job_file(path)?;
-        let mut expected = job.expectations(&file)?;
+        let job = Job::read(path, &self.params)?;
+        let mut expected = job.expectations()?;
         expected.retain(|expectation| expectation.before_merge);
-        let rules = job.merge.rules(&file)?;
-        Ok((job.merge, rules, expected))
+        let section = job.document.merge.unwrap_or_default();
+        let rules = section.rules(&job.name)?;
+        Ok((section, rules, expected))
     }
 }
 

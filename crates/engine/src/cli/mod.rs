@@ -7,20 +7,20 @@ mod nest;
 mod relationalize;
 mod reporting;
 mod resources;
+mod run;
 mod sql;
 mod tables;
 
+pub(crate) use bookmark::Bookmark;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
-use solder_lake::{Error, JobFile};
-
-pub(crate) use bookmark::Bookmark;
 pub(crate) use maintain::{Check, History, Optimize, Restore, Vacuum};
 pub(crate) use merge::Merge;
 pub(crate) use nest::Nest;
 pub(crate) use relationalize::Relationalize;
 pub(crate) use reporting::{Destination, ReportFormat, Reporting};
 pub(crate) use resources::cores;
+pub(crate) use run::{PlanFormat, Run};
 pub(crate) use sql::Sql;
 pub(crate) use tables::Tables;
 
@@ -47,6 +47,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Run(Box<Run>),
     Relationalize(Box<Relationalize>),
     Merge(Box<Merge>),
     Sql(Box<Sql>),
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     Optimize(Optimize),
     Restore(Restore),
     Vacuum(Vacuum),
+    /// Print the JSON Schema of job files, for editors
+    Schema,
     /// Write a script that completes this program's commands in a shell
     Completions {
         /// The shell
@@ -65,13 +68,12 @@ pub(crate) enum Command {
     },
 }
 
-/// A job file, and what messages call it.
-fn job_file(path: &std::path::Path) -> Result<(String, JobFile), Error> {
-    let file = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| Error::JobFile { file: file.clone(), source: Box::new(source) })?;
-    let job = JobFile::parse(&file, &text)?;
-    Ok((file, job))
+/// `NAME=VALUE`.
+fn param(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
 }
 
 /// A report as JSON, for programs.

@@ -234,6 +234,12 @@ impl Relationalize {
                     .to_owned(),
             ));
         }
+        if matches!(naming, Naming::Glue) && !self.keys.is_empty() {
+            return Err(Error::Conflict(
+                "--key has no place in the tables of AWS Glue, whose join keys are numbers: leave it out, or --naming glue"
+                    .to_owned(),
+            ));
+        }
         let defaults = Settings::new(&self.input, &self.output);
         Ok(Settings {
             table: self.table.as_deref().map(|table| Settings::table_name(naming, table)),

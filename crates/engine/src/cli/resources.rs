@@ -23,17 +23,39 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
     number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(|| "out of range".to_owned())
 }
 
-/// A quarter of the machine's memory, at most 2 GiB.
+/// A quarter of the memory of the machine or of the container, at most 2 GiB.
 pub(crate) fn default_memory() -> usize {
     const MOST: usize = 2 << 30;
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total = meminfo.lines().find_map(|line| {
+    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    let of_machine = of_machine(&read("/proc/meminfo"));
+    // Version 2 of control groups, and version 1; inside a container, its own group is the root.
+    let groups = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let of_group = groups.iter().filter_map(|file| read(file).trim().parse::<usize>().ok());
+    let least = of_machine.into_iter().chain(of_group).min();
+    least.map_or(MOST, |bytes| (bytes / 4).min(MOST))
+}
+
+/// The bytes of a machine, after `/proc/meminfo`.
+fn of_machine(meminfo: &str) -> Option<usize> {
+    let kib = meminfo.lines().find_map(|line| {
         line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()
-    });
-    total.map_or(MOST, |kib| (kib * 1024 / 4).min(MOST))
+    })?;
+    kib.checked_mul(1024)
 }
 
 /// The machine's cores.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r17_memory_of_a_machine() {
+        assert_eq!(of_machine("MemFree: 1 kB\nMemTotal:  2048 kB\n"), Some(2 << 20));
+        assert_eq!(of_machine(""), None);
+        assert!(default_memory() <= 2 << 30);
+    }
 }

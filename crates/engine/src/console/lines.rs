@@ -13,6 +13,8 @@ use solder_relationalize::Settings;
 use solder_relationalize::progress::{Event, Taken};
 use solder_relationalize::report::Report;
 
+use crate::job::{JobReport, StepReport};
+
 /// Least time between two lines that only say how far the run is.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -161,6 +163,41 @@ impl Lines {
         self.with(|state| state.line(Level::Info, "summary", fields));
     }
 
+    pub(crate) fn step_started(&self, step: &str) {
+        self.with(|state| state.line(Level::Info, "step_started", json!({ "step": step })));
+    }
+
+    /// The line of a step, with the step's name in it.
+    pub(crate) fn step_said(&self, step: &str, said: Value) {
+        let Value::Object(mut fields) = said else { return };
+        fields.insert("step".to_owned(), step.into());
+        self.with(|state| state.write(fields));
+    }
+
+    pub(crate) fn step_ended(&self, step: &StepReport) {
+        let level = if step.has_failed() { Level::Error } else { Level::Info };
+        let fields = json!({
+            "step": step.step,
+            "outcome": step.outcome,
+            "exit_code": step.exit_code,
+            "duration_ms": step.duration_ms,
+        });
+        self.with(|state| state.line(level, "step_ended", fields));
+    }
+
+    pub(crate) fn job_finished(&self, report: &JobReport) {
+        let level = if report.exit_code == 0 { Level::Info } else { Level::Error };
+        let outcomes = report.steps.iter().map(|step| (step.step.clone(), json!(step.outcome)));
+        let fields = json!({
+            "job": report.job,
+            "run_id": report.run_id,
+            "exit_code": report.exit_code,
+            "duration_ms": report.duration_ms,
+            "steps": Value::Object(outcomes.collect()),
+        });
+        self.with(|state| state.line(level, "summary", fields));
+    }
+
     pub(crate) fn warn(&self, error: &Error) {
         self.with(|state| state.line(Level::Warn, "error", error_fields(error)));
     }
@@ -229,6 +266,10 @@ impl State {
         if let Value::Object(fields) = fields {
             line.extend(fields);
         }
+        self.write(line);
+    }
+
+    fn write(&mut self, line: Map<String, Value>) {
         // A log that cannot be written is no reason to stop; one write, so that lines stay whole.
         let _ = self.out.write_all(format!("{}\n", Value::Object(line)).as_bytes());
     }

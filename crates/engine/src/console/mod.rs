@@ -11,10 +11,14 @@ mod lines;
 use std::io::IsTerminal;
 
 use clap::ValueEnum;
+use serde_json::Value;
 use solder_lake::Error;
 use solder_relationalize::Settings;
 use solder_relationalize::progress::{Event, Progress, Taken};
+use solder_relationalize::readable::count;
 use solder_relationalize::report::Report;
+
+use crate::job::{JobReport, StepReport};
 
 use bar::Bar;
 use lines::Lines;
@@ -60,6 +64,56 @@ impl Console {
         match self {
             Console::Text(bar) => bar.end(),
             Console::Json(lines) => lines.run_finished(report),
+        }
+    }
+
+    /// A step of a job begins.
+    pub(crate) fn step_started(&self, step: &str) {
+        match self {
+            Console::Text(_) => eprintln!("{step}: started"),
+            Console::Json(lines) => lines.step_started(step),
+        }
+    }
+
+    /// What a step says on its stderr: one JSON object a line.
+    pub(crate) fn step_said(&self, step: &str, line: &str) {
+        match (self, serde_json::from_str::<Value>(line)) {
+            (Console::Json(lines), Ok(said)) => lines.step_said(step, said),
+            (Console::Text(_), Ok(said)) => {
+                let text = match (said["message"].as_str(), said["first"].as_str()) {
+                    (Some(message), _) => message.to_owned(),
+                    (None, Some(first)) => format!(
+                        "{} set aside, the first: {first}",
+                        count(said["records"].as_u64().unwrap_or(1), "bad record")
+                    ),
+                    (None, None) => return,
+                };
+                if said["level"] == "warn" {
+                    eprintln!("{step}: warning: {text}");
+                }
+            }
+            // A panic, or the loader of the system.
+            (_, Err(_)) => eprintln!("{step}: {line}"),
+        }
+    }
+
+    /// A step of a job has ended.
+    pub(crate) fn step_ended(&self, step: &StepReport) {
+        match self {
+            Console::Text(_) => {
+                eprintln!("{}", step.line());
+                for line in step.failure_lines() {
+                    eprintln!("  {line}");
+                }
+            }
+            Console::Json(lines) => lines.step_ended(step),
+        }
+    }
+
+    /// All steps of a job have ended.
+    pub(crate) fn job_finished(&self, report: &JobReport) {
+        if let Console::Json(lines) = self {
+            lines.job_finished(report);
         }
     }
 

@@ -9,6 +9,7 @@ mod landing;
 mod log;
 mod nest;
 mod report;
+mod run;
 mod signals;
 mod sql;
 mod stdin;

@@ -1,7 +1,7 @@
 //! 0 · YAML → plan: a source file that was checked as a whole (I1).
 //!
 //! ```text
-//!   source.yaml ──▶ yaml/         located tree, held against the schema: every wrong key with its place
+//!   source.yaml ──▶ solder-yaml   located tree, held against the schema: every wrong key with its place
 //!                 ▶ document.rs   as it is written          ──▶ JSON Schema, docs/sources.md
 //!                 ▶ compile.rs    what belongs together     auth.rs · template.rs
 //!                 ▶ plan.rs       cannot be wrong any more  ──▶ walk/
@@ -14,13 +14,12 @@ mod ordered;
 pub mod plan;
 mod reference;
 pub(crate) mod template;
-mod yaml;
 
 use std::path::{Path, PathBuf};
 
 pub use document::Document;
 pub use reference::reference;
-pub use yaml::Problem;
+pub use solder_yaml::Problem;
 
 use plan::Source;
 
@@ -79,7 +78,7 @@ pub fn read(file: &Path, params: &[(String, String)]) -> Result<Source, SourceEr
 /// As [`read`].
 pub fn parse(text: &str, file: &Path, params: &[(String, String)]) -> Result<Source, SourceError> {
     let invalid = |problems| SourceError::Invalid { file: file.to_owned(), problems };
-    let located = yaml::read::<Document>(text).map_err(invalid)?;
+    let located = solder_yaml::read::<Document>(text).map_err(invalid)?;
     let file_name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let placed = |fault: compile::Fault| {
         let path: Vec<&str> = fault.path.iter().map(String::as_str).collect();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::error::Error;
@@ -10,38 +11,49 @@ use super::statement::text;
 use super::{Expectation, Kind, Level};
 
 /// One expectation: exactly one of the first nine says what must hold.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckSection {
+    /// None of the columns is null.
     not_null: Option<Names>,
+    /// No two rows have the same values in the columns; rows with a null there are left out.
     unique: Option<Names>,
+    /// The column has one of the values, or null.
     accepted_values: Option<AcceptedValues>,
+    /// The column lies between two values, or is null.
     range: Option<Range>,
+    /// The column's text matches a regular expression, or is null.
     matches: Option<Matches>,
+    /// The table has so many rows.
     row_count: Option<RowCount>,
+    /// The newest value of the column is not older than this.
     fresh: Option<Fresh>,
+    /// The values of the column stand in a column of another table, or are null.
     references: Option<References>,
+    /// A statement that gives no rows.
     no_rows: Option<String>,
+    /// What it means when it does not hold: `fail` (the default) or `warn`.
     level: Option<LevelName>,
+    /// It must hold of the staged rows before they come into the lake.
     #[serde(default)]
     before_merge: bool,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Names {
     One(String),
     Many(Vec<String>),
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct AcceptedValues {
     column: String,
     values: Vec<Scalar>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Range {
     column: String,
@@ -49,28 +61,29 @@ struct Range {
     max: Option<Scalar>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Matches {
     column: String,
     pattern: String,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RowCount {
     min: Option<u64>,
     max: Option<u64>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Fresh {
     column: String,
+    /// A time such as `36h`, `2d` or `PT36H`.
     within: String,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct References {
     column: String,
@@ -78,7 +91,7 @@ struct References {
     to: String,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Scalar {
     Boolean(bool),
@@ -87,7 +100,7 @@ enum Scalar {
     Text(String),
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum LevelName {
     Warn,

@@ -19,6 +19,7 @@ mod keys;
 mod report;
 mod rewrite;
 mod scan;
+mod section;
 mod session;
 mod settings;
 mod staging;
@@ -39,6 +40,7 @@ pub(crate) use align::Alignment;
 pub(crate) use apply::{Apply, Going, SMALL_FILE_BYTES};
 
 pub use report::{EntityReport, MergeReport, Metrics, TableReport};
+pub use section::{MergeSection, TableSection};
 pub(crate) use session::{Engine, Session, Statement, quoted};
 pub use settings::{MergeSettings, Mode, ModeError, Rule};
 

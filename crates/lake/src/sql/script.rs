@@ -2,6 +2,7 @@
 
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::DFParserBuilder;
+use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 
 use crate::error::Error;
@@ -45,6 +46,26 @@ impl Script {
             true => Err(Error::NoStatement { script: self.name.clone() }),
             false => Ok(statements.into()),
         }
+    }
+
+    /// The tables that the statements name, without schemas and versions; those that they make are among them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Script::statements`].
+    pub fn tables(&self) -> Result<Vec<String>, Error> {
+        let mut tables = Vec::new();
+        for statement in self.statements()? {
+            let named = resolve_table_references(&statement, true);
+            let (named, _) = named.map_err(|error| self.mistake(error))?;
+            for table in named {
+                let name = table.table().split('@').next().unwrap_or_default().to_owned();
+                if !tables.contains(&name) {
+                    tables.push(name);
+                }
+            }
+        }
+        Ok(tables)
     }
 
     /// A mistake in the text, at the place that the error tells.

@@ -44,6 +44,40 @@ impl Node {
         }
     }
 
+    /// Puts `change` of every text in place of it; the first fault ends it, and is told with its place.
+    ///
+    /// # Errors
+    ///
+    /// What `change` says.
+    pub fn replace_texts<E>(
+        &mut self,
+        change: &impl Fn(&str) -> Result<String, E>,
+    ) -> Result<(), (Location, E)> {
+        match &mut self.value {
+            Value::Scalar(Json::String(text)) => {
+                *text = change(text).map_err(|error| (self.at, error))?;
+                Ok(())
+            }
+            Value::Scalar(_) => Ok(()),
+            Value::List(items) => items.iter_mut().try_for_each(|item| item.replace_texts(change)),
+            Value::Map(entries) => {
+                entries.iter_mut().try_for_each(|(_, node)| node.replace_texts(change))
+            }
+        }
+    }
+
+    /// The same without locations.
+    pub fn to_json(&self) -> Json {
+        match &self.value {
+            Value::Scalar(value) => value.clone(),
+            Value::List(items) => items.iter().map(Node::to_json).collect(),
+            Value::Map(entries) => {
+                let entries = entries.iter().map(|(key, node)| (key.name.clone(), node.to_json()));
+                Json::Object(entries.collect())
+            }
+        }
+    }
+
     /// Where the value at `path` is written, or the deepest part of the path that exists.
     pub fn locate(&self, path: &[&str]) -> Location {
         match path.split_first().and_then(|(first, rest)| Some((self.get(first)?, rest))) {

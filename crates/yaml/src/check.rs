@@ -32,9 +32,16 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All that is wrong with `tree` by `schema`.
-pub fn check(tree: &Node, schema: &Json) -> Vec<Problem> {
-    Checker { root: schema }.node(&Place { path: String::new(), at: tree.at }, tree, schema)
+/// Holds `tree` against a JSON Schema.
+///
+/// # Errors
+///
+/// All that is wrong, in the order of the file.
+pub fn check(tree: &Node, schema: &Json) -> Result<(), Vec<Problem>> {
+    let place = Place { path: String::new(), at: tree.at };
+    let mut problems = Checker { root: schema }.node(&place, tree, schema);
+    problems.sort_by_key(|it| it.at.map(|at| (at.line(), at.column())));
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// Where a node hangs: the path to it, and its key.

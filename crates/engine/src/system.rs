@@ -1,4 +1,4 @@
-//! The memory allocator and the kernel's pages, and the one place with `unsafe` code.
+//! What only C offers: the memory allocator, the kernel's pages, signals. The one place with `unsafe` code.
 #![expect(unsafe_code, reason = "the allocator and the kernel take options only through C")]
 
 use std::ffi::{c_int, c_long};
@@ -31,6 +31,14 @@ pub fn use_small_pages() {
     unsafe {
         libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0);
     }
+}
+
+/// Sends a signal to a child process that was not waited for yet, so that its id is no other's.
+pub fn send_signal(child: u32, signal: i32) {
+    let Ok(pid) = libc::pid_t::try_from(child) else { return };
+    // SAFETY: `kill` reads its two numbers and no memory. One that has ended needs no signal, so that the
+    // answer tells nothing.
+    unsafe { libc::kill(pid, signal) };
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_saphyr::Error;
 
-pub use check::Problem;
-pub use tree::Node;
+pub use check::{Problem, check};
+pub use tree::{Key, Node, Value};
 
 /// What was read, and where it stands (for what is only found wrong later).
 #[derive(Debug)]
@@ -32,13 +32,18 @@ where
     T: DeserializeOwned + JsonSchema,
 {
     let schema = SchemaGenerator::default().into_root_schema_for::<T>();
-    let tree: Node = parse(text)?;
-    let mut problems = check::check(&tree, schema.as_value());
-    if problems.is_empty() {
-        return Ok(Located { value: parse(text)?, tree });
-    }
-    problems.sort_by_key(|it| it.at.map(|at| (at.line(), at.column())));
-    Err(problems)
+    let tree = tree(text)?;
+    check(&tree, schema.as_value())?;
+    Ok(Located { value: parse(text)?, tree })
+}
+
+/// Reads `text` as a tree, whatever it says.
+///
+/// # Errors
+///
+/// It is no YAML.
+pub fn tree(text: &str) -> Result<Node, Vec<Problem>> {
+    parse(text)
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Vec<Problem>> {
