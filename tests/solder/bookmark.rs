@@ -332,3 +332,45 @@ fn places_without_commits_are_errors() {
     assert!(matches!(error, Error::NothingCommitted { .. }));
     assert!(!bench.path("curated").exists());
 }
+
+/// Objects are known by their keys below the input, so that another input with a file of the same name is no
+/// input of before.
+#[test]
+fn r20_another_input_is_refused_unless_it_has_moved() {
+    let bench = Bench::new();
+    let run = |input: &str, run_id: &str, moved: bool| {
+        let settings = Settings {
+            table: Some("t".to_owned()),
+            bookmark: true,
+            moved,
+            run_id: run_id.to_owned(),
+            ..Settings::new(
+                &bench.path(input).display().to_string(),
+                &bench.path("curated").display().to_string(),
+            )
+        };
+        relationalize(&settings, &bench.crew)
+    };
+    for folder in ["a", "b"] {
+        std::fs::create_dir_all(bench.path(folder)).unwrap();
+        std::fs::write(bench.path(folder).join("x.ndjson"), format!("{{\"{folder}\": 1}}\n"))
+            .unwrap();
+    }
+    assert_eq!(run("a/x.ndjson", "1", false).unwrap().records_read, 1);
+    // The folder of the file, and a glob in it, are the same input.
+    assert_eq!(run("a", "2", false).unwrap().objects_skipped, 1);
+    assert_eq!(run("a/*.ndjson", "3", false).unwrap().objects_skipped, 1);
+    for input in ["b", "b/x.ndjson"] {
+        let error = run(input, "4", false).unwrap_err();
+        assert_eq!(error.exit_code(), 64);
+        let text = error.to_string();
+        assert!(text.contains("/a`") && text.contains("/b`") && text.contains("--moved"), "{text}");
+    }
+    std::fs::rename(bench.path("a"), bench.path("c")).unwrap();
+    assert!(run("c", "5", false).is_err());
+    assert_eq!(run("c", "6", true).unwrap().objects_skipped, 1);
+    // With the first new object, the bookmark has moved as well.
+    std::fs::write(bench.path("c").join("y.ndjson"), "{\"c\": 1}\n").unwrap();
+    assert_eq!(run("c", "7", true).unwrap().records_read, 1);
+    assert_eq!(run("c", "8", false).unwrap().objects_skipped, 2);
+}

@@ -423,3 +423,13 @@ fn r12_odd_strings() {
     let values: Vec<_> = column.iter().collect();
     assert_eq!(values, [Some(""), None, Some("\0"), Some("a\u{2028}b")]);
 }
+
+/// R14: a path that no record has is most likely not spelled right, and is told.
+#[test]
+fn r14_a_rule_for_no_path_is_told() {
+    let lab = lab_of(&["1", "2"]);
+    let report = lab.run(|settings| {
+        settings.rules = vec![resolve("$.nosuch", "cast:long"), resolve("v", "cast:string")];
+    });
+    assert_eq!(report.unused_options, ["--resolve '$.nosuch=cast:long'"]);
+}

@@ -17,6 +17,7 @@ mod signals;
 mod system;
 
 use std::io::Write;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ use solder_relationalize::{
 
 use cli::{Cli, Command, Destination, Relationalize, ReportFormat};
 use console::Console;
+use output::page;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -53,7 +55,9 @@ fn main() -> ExitCode {
         _ => system::use_small_pages(),
     }
     let console = Arc::new(Console::new(cli.log));
-    match run(cli.command, &console) {
+    // A panic has told where it was; its exit code is that of a bug, and no other's.
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| run(cli.command, &console)));
+    match outcome.unwrap_or(Ok(ExitCode::from(EXIT_BUG))) {
         Ok(code) => code,
         Err(error) => {
             console.failed(&error);
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
 }
 
 const EXIT_USAGE: u8 = 64;
+const EXIT_BUG: u8 = 70;
 /// With so many bytes to spare, freed memory is better kept.
 const MUCH_MEMORY: usize = 512 << 20;
 
@@ -112,7 +117,7 @@ fn curated(place: &str) -> Result<Curated, Error> {
 }
 
 fn run_relationalize(mut args: Relationalize, console: &Arc<Console>) -> Result<(), Failure> {
-    let destination = args.reporting.destination()?;
+    let destinations = Destinations::of(&args.reporting)?;
     // The id is there before anything can fail, so that every report names it.
     let run_id = args.run_id.get_or_insert_with(new_run_id).clone();
     let outcome = args.settings().map_err(Failure::from).and_then(|settings| {
@@ -131,13 +136,13 @@ fn run_relationalize(mut args: Relationalize, console: &Arc<Console>) -> Result<
     let text = |(settings, report): &(Settings, Report)| {
         output::summary(report, &settings.output, settings.error_threshold.is_some())
     };
-    let (_, report) = tell(&args.reporting, destination, outcome, &json, text, console)?;
+    let (_, report) = tell(&args.reporting, destinations, outcome, &json, text, console)?;
     console.run_finished(&report);
     Ok(())
 }
 
 fn run_merge(args: &cli::Merge, console: &Arc<Console>) -> Result<(), Failure> {
-    let destination = args.reporting.destination()?;
+    let destinations = Destinations::of(&args.reporting)?;
     let outcome = args.settings().and_then(|settings| {
         let io = Arc::new(Io::start_with(settings.threads).map_err(no_threads)?);
         signals::end_at_once().map_err(no_threads)?;
@@ -150,11 +155,11 @@ fn run_merge(args: &cli::Merge, console: &Arc<Console>) -> Result<(), Failure> {
     };
     let text =
         |(settings, report): &(MergeSettings, MergeReport)| output::merged(report, &settings.lake);
-    tell(&args.reporting, destination, outcome, &json, text, console).map(drop)
+    tell(&args.reporting, destinations, outcome, &json, text, console).map(drop)
 }
 
 fn run_sql(args: &cli::Sql, console: &Arc<Console>) -> Result<(), Failure> {
-    let destination = args.reporting.destination()?;
+    let destinations = Destinations::of(&args.reporting)?;
     let outcome = args.settings().and_then(|settings| {
         let script = args.script()?;
         let io = Arc::new(Io::start_with(settings.threads).map_err(no_threads)?);
@@ -172,11 +177,11 @@ fn run_sql(args: &cli::Sql, console: &Arc<Console>) -> Result<(), Failure> {
         Some(into) => output::landed(report, &into.lake),
         None => String::new(),
     };
-    tell(&args.reporting, destination, outcome, &json, text, console).map(drop)
+    tell(&args.reporting, destinations, outcome, &json, text, console).map(drop)
 }
 
 fn run_job(args: &cli::Run, console: &Arc<Console>) -> Result<ExitCode, Failure> {
-    let destination = args.reporting.destination()?;
+    let destinations = Destinations::of(&args.reporting)?;
     let job = job::Job::read(&args.job, &args.params)?;
     let steps = job::select(job::steps(&job)?, &args.only, args.from.as_deref())?;
     if let Some(format) = args.plan {
@@ -189,27 +194,43 @@ fn run_job(args: &cli::Run, console: &Arc<Console>) -> Result<ExitCode, Failure>
     console.job_finished(&report);
     let code = report.exit_code;
     let json = json!(report);
-    tell(&args.reporting, destination, Ok(report), &json, job::summary, console)?;
+    tell(&args.reporting, destinations, Ok(report), &json, job::summary, console)?;
     Ok(ExitCode::from(code))
 }
 
-/// Tells on stdout, and in the file of `--manifest`, how a run went; then returns it.
+/// Where a report goes beside stdout; known before the run, so that a mistake in it is no late one.
+struct Destinations {
+    manifest: Option<Destination>,
+    pages: Vec<Destination>,
+}
+
+impl Destinations {
+    fn of(reporting: &cli::Reporting) -> Result<Destinations, Failure> {
+        Ok(Destinations { manifest: reporting.destination()?, pages: reporting.pages()? })
+    }
+}
+
+/// Tells on stdout, in the file of `--manifest` and on pages how a run went; then returns it.
 fn tell<T>(
     reporting: &cli::Reporting,
-    destination: Option<Destination>,
+    destinations: Destinations,
     outcome: Result<T, Failure>,
     json: &Value,
     text: impl FnOnce(&T) -> String,
     console: &Console,
 ) -> Result<T, Failure> {
+    let page = (!destinations.pages.is_empty()).then(|| page(json));
     let json = format!("{json:#}\n");
-    let printed = match (reporting.report, &outcome) {
+    let printed = match (reporting.format(), &outcome) {
         (ReportFormat::Json, _) => to_stdout(json.as_bytes()),
         (ReportFormat::Text, Ok(done)) => to_stdout(text(done).as_bytes()),
         (ReportFormat::Text, Err(_)) => Ok(()),
     };
     // A stdout that takes nothing keeps the report from nobody else, and hides no error of the run.
-    let written = destination.map_or(Ok(()), |to| write_report(&to, json, &outcome));
+    let mut written = destinations.manifest.map_or(Ok(()), |to| write_report(&to, json, &outcome));
+    for (to, page) in destinations.pages.iter().zip(page.iter().cycle()) {
+        written = written.and(write_report(to, page.clone(), &outcome));
+    }
     match (outcome, written.and(printed)) {
         (Ok(done), Ok(())) => Ok(done),
         (Ok(_), Err(unwritten)) => Err(unwritten.into()),

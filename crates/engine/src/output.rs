@@ -2,6 +2,7 @@
 
 mod landed;
 mod merged;
+mod page;
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -15,6 +16,7 @@ use solder_relationalize::report::{Choice, LandingReport, MapReport, Report, Tab
 
 pub(crate) use landed::landed;
 pub(crate) use merged::merged;
+pub(crate) use page::page;
 
 /// An error for machines: `error`, `exit_code`, `retryable`, `causes`, `help`.
 pub(crate) fn failure(error: &Error) -> Map<String, Value> {
@@ -127,7 +129,7 @@ fn quarantine_lines(report: &Report, output: &str, has_threshold: bool) -> Strin
 fn remarks(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
     for option in &report.unused_options {
-        lines.push(format!("{option} found no such table"));
+        lines.push(format!("{option} found nothing to act on"));
     }
     some_of(&mut lines, &report.maps, "maps", |MapReport { entity, path, kept_as_table }| {
         let became = match kept_as_table {

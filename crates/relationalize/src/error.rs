@@ -26,6 +26,18 @@ pub enum Error {
     /// Options that exclude each other, or do not fit what is there.
     #[error("{0}")]
     Conflict(String),
+    /// A bookmark of another input.
+    #[error(
+        "`{entity}` was read from `{before}` so far, and this run reads `{now}`: a file of the same name would pass for read. Read all of it from one folder above both (a glob or --table names a share of it), or into another place; where the same files have only moved, say --moved"
+    )]
+    OtherInput {
+        /// The entity.
+        entity: String,
+        /// Where its objects were.
+        before: String,
+        /// Where they are to be now.
+        now: String,
+    },
     /// A place in a store.
     #[error(transparent)]
     Place(#[from] PlaceError),
@@ -316,6 +328,7 @@ impl Error {
         match self {
             Error::Option { .. }
             | Error::Conflict(_)
+            | Error::OtherInput { .. }
             | Error::Replaced { .. }
             | Error::SameStream { .. } => 64,
             Error::Landing(RawError::Lost(_))

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Add;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use solder_landing::raw::RawError;
@@ -67,6 +68,9 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
     let mut run = Run {
         settings,
         declared,
+        rules_met: vec![false; settings.rules.len()],
+        num_entities_read: 0,
+        base: origin.place().filter(|_| landing.is_none()).map(Place::identity),
         crew,
         staging: curated.staging(&settings.run_id)?,
         manifest: before.next(&settings.run_id, &settings.started_at, "relationalize"),
@@ -85,6 +89,7 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
     for (name, input) in &grouped.entities {
         run.entity(name, input, &origin)?;
     }
+    run.tell_unused_rules(grouped.entities.len());
     pause_at("after-entities");
     run.check_threshold()?;
     run.commit()?;
@@ -236,6 +241,11 @@ fn done_before(manifest: &Manifest, settings: &Settings) -> Result<Option<Report
 
 /// A run on its way to its commit.
 struct Run<'a> {
+    /// Which `--resolve` has named a path of an entity that was read.
+    rules_met: Vec<bool>,
+    num_entities_read: usize,
+    /// Where the keys of objects begin; a landing zone knows its parts by what they hold.
+    base: Option<String>,
     settings: &'a Settings,
     /// Entities whose key the input declares.
     declared: &'a HashSet<String>,
@@ -280,6 +290,10 @@ impl Run<'_> {
         let appends = self.settings.bookmark
             && !was_replaced
             && known.as_ref().is_some_and(|e| e.bookmark.is_some());
+        if appends {
+            self.check_base(name, &bookmark)?;
+        }
+        bookmark.base.clone_from(&self.base);
         let objects = self.select(input, &bookmark)?;
         if known.is_none() && objects.is_empty() {
             return Ok(());
@@ -314,11 +328,41 @@ impl Run<'_> {
             self.quarantine.push((name.to_owned(), file));
         }
         self.report.objects_read += num_objects;
+        self.num_entities_read += 1;
         self.report_result(name, &result, stored.as_ref())?;
         let read = self.read_objects(&objects);
         let files =
             self.place_files(name, &result, known.as_ref().filter(|_| appends), stored.as_ref());
         self.add_entity(name, result, files, read, bookmark, known, appends)
+    }
+
+    /// Tells of `--resolve` for paths that no record has. What was read before is not known to have them, so
+    /// that it is told only by a run that reads all entities anew.
+    fn tell_unused_rules(&mut self, num_entities: usize) {
+        if self.settings.bookmark || self.num_entities_read < num_entities {
+            return;
+        }
+        for (rule, met) in self.settings.rules.iter().zip(&self.rules_met) {
+            if !met {
+                let (path, action) = rule;
+                self.report.unused_options.push(format!("--resolve '{}={action}'", path.text()));
+            }
+        }
+    }
+
+    /// Refuses another input than that of the runs before: objects are known by their keys below it, and one
+    /// of the same key would pass for read (R20).
+    fn check_base(&self, name: &str, bookmark: &Bookmark) -> Result<(), Error> {
+        match (&bookmark.base, &self.base) {
+            (Some(before), Some(now)) if before != now && !self.settings.moved => {
+                Err(Error::OtherInput {
+                    entity: name.to_owned(),
+                    before: before.clone(),
+                    now: now.clone(),
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The objects to read: all of them, or those the bookmark does not have as they are (R20).
@@ -484,8 +528,12 @@ impl Run<'_> {
         report.records_quarantined += result.num_rejected;
         report.bytes_read += result.num_bytes;
         report.counts += result.counts;
+        for (met, now) in self.rules_met.iter_mut().zip(&result.plan.rules_met) {
+            *met |= now.load(Ordering::Relaxed);
+        }
+        report.quarantined.extend(result.first_rejects.iter().cloned());
         if report.first_quarantined.is_none() {
-            report.first_quarantined = result.first_reject.clone();
+            report.first_quarantined = result.first_rejects.first().cloned();
         }
         let maps = |paths: &[crate::shape::JsonPath], kept_as_table| {
             let report = move |path: &crate::shape::JsonPath| MapReport {
@@ -505,7 +553,7 @@ impl Run<'_> {
             num_tables: result.layout.tables.len(),
         });
         if result.num_rejected > 0 {
-            let first = result.first_reject.as_deref().unwrap_or_default();
+            let first = result.first_rejects.first().map_or("", String::as_str);
             let records = result.num_rejected;
             progress.event(Event::Quarantined { entity: name, records, first });
         }

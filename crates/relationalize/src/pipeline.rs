@@ -99,6 +99,9 @@ impl Stop {
     }
 }
 
+/// So many bad records of an entity are told in the report; `_quarantine/` has all.
+const MAX_TOLD: usize = 20;
+
 /// What came of an entity.
 pub struct EntityResult {
     /// What paths mean, for this run.
@@ -114,7 +117,7 @@ pub struct EntityResult {
     /// Records set aside.
     pub num_rejected: u64,
     /// Where and why, of the first one.
-    pub first_reject: Option<String>,
+    pub first_rejects: Vec<String>,
     /// Rows by table path.
     pub rows: HashMap<PathId, u64>,
     /// Bytes read, decompressed.
@@ -355,7 +358,7 @@ struct Collector<'a> {
     num_records: u64,
     num_rejected: u64,
     num_without_key: u64,
-    first_reject: Option<String>,
+    first_rejects: Vec<String>,
     rows: HashMap<PathId, u64>,
     counts: Counts,
     joins: HashMap<PathId, u64>,
@@ -390,7 +393,7 @@ impl<'a> Collector<'a> {
             num_records: 0,
             num_rejected: 0,
             num_without_key: 0,
-            first_reject: None,
+            first_rejects: Vec::new(),
             rows: HashMap::new(),
             counts: Counts::default(),
         }
@@ -412,9 +415,9 @@ impl<'a> Collector<'a> {
             let object = self.task.objects.get(reject.object as usize);
             let key = object.map_or("", |object| object.key.as_str());
             let address = self.task.origin.address(key);
-            if self.first_reject.is_none() {
+            if self.first_rejects.len() < MAX_TOLD {
                 let (line, reason) = (reject.line, &reject.reason);
-                self.first_reject = Some(format!("{address}:{line}: {reason}"));
+                self.first_rejects.push(format!("{address}:{line}: {reason}"));
             }
             quarantine.add(self.task.name, &address, reject)?;
         }
@@ -562,7 +565,7 @@ impl<'a> Collector<'a> {
             files,
             num_records: self.num_records,
             num_rejected: self.num_rejected,
-            first_reject: self.first_reject,
+            first_rejects: self.first_rejects,
             rows: self.rows,
             num_bytes,
             counts: self.counts,

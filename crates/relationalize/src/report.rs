@@ -21,6 +21,9 @@ pub struct Report {
     /// Where and why, of the first one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_quarantined: Option<String>,
+    /// Where and why, of the first twenty of each entity; values are not told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quarantined: Vec<String>,
     /// Bytes of JSON, decompressed.
     pub bytes_read: u64,
     /// Objects read.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::AtomicBool;
 
 use crate::read::{FrameOptions, NameHint, RecordsPath};
 use crate::relation::Naming;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub drift: Drift,
     /// Read new objects only and append (R20).
     pub bookmark: bool,
+    /// The input stands elsewhere than before, and its objects are those that were read (R20).
+    pub moved: bool,
     /// The run's id.
     pub run_id: String,
     /// When the run began, RFC 3339.
@@ -164,6 +167,7 @@ impl Settings {
             error_threshold: None,
             drift: Drift::Evolve,
             bookmark: false,
+            moved: false,
             run_id: new_run_id(),
             started_at: jiff::Timestamp::now().to_string(),
             max_depth: 512,
@@ -219,6 +223,7 @@ impl Settings {
             root_table: entity.to_owned(),
             keys: self.key_of(entity).to_vec(),
             rules: self.rules.clone(),
+            rules_met: self.rules.iter().map(|_| AtomicBool::new(false)).collect(),
             maps: self.maps.clone(),
             timestamps: self.timestamps,
             exact_numbers: self.exact_numbers,

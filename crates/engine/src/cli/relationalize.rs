@@ -111,6 +111,10 @@ pub(crate) struct Relationalize {
     #[arg(long, help_heading = "Trust")]
     bookmark: bool,
 
+    /// The input has moved: files of the same name are those that --bookmark knows
+    #[arg(long, requires = "bookmark", hide_short_help = true, help_heading = "Trust")]
+    moved: bool,
+
     /// Id of this run; a run that is committed already does nothing
     #[arg(long, value_name = "ID", hide_short_help = true, help_heading = "Trust")]
     pub(crate) run_id: Option<String>,
@@ -270,6 +274,7 @@ impl Relationalize {
                 DriftArg::Reset => Drift::Reset,
             },
             bookmark: self.bookmark,
+            moved: self.moved,
             run_id: self.run_id.clone().unwrap_or_else(|| defaults.run_id.clone()),
             max_depth: self.max_depth,
             max_record_bytes: self.max_record,

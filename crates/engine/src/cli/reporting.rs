@@ -8,15 +8,9 @@ use solder_relationalize::Error;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Reporting")]
 pub(crate) struct Reporting {
-    /// What goes to stdout: a summary as text, or the whole report as json
-    #[arg(
-        long,
-        value_enum,
-        value_name = "FORMAT",
-        hide_possible_values = true,
-        default_value = "text"
-    )]
-    pub(crate) report: ReportFormat,
+    /// What goes to stdout: a summary as text, or the whole report as json; html=FILE writes a page as well
+    #[arg(long, value_name = "FORMAT", value_parser = report_to, default_value = "text")]
+    report: Vec<ReportTo>,
 
     /// Write the report as JSON to this file or URL as well
     ///
@@ -47,15 +41,50 @@ pub(crate) struct Destination {
 #[error("it names no file: expected a path or URL such as `s3://bucket/reports/orders.json`")]
 struct NoFile;
 
-impl Reporting {
-    /// The file of `--manifest`.
-    pub(crate) fn destination(&self) -> Result<Option<Destination>, Error> {
-        self.manifest.as_deref().map(destination).transpose()
+/// A form of the report, and where it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ReportTo {
+    /// To stdout.
+    Stdout(ReportFormat),
+    /// A page, to a file or URL.
+    Page(String),
+}
+
+fn report_to(text: &str) -> Result<ReportTo, String> {
+    match text.split_once('=') {
+        None if text == "text" => Ok(ReportTo::Stdout(ReportFormat::Text)),
+        None if text == "json" => Ok(ReportTo::Stdout(ReportFormat::Json)),
+        Some(("html", file)) if !file.is_empty() => Ok(ReportTo::Page(file.to_owned())),
+        _ => Err("there are text, json and html=FILE".to_owned()),
     }
 }
 
-fn destination(text: &str) -> Result<Destination, Error> {
-    let option = "--manifest";
+impl Reporting {
+    /// What goes to stdout: what was said last.
+    pub(crate) fn format(&self) -> ReportFormat {
+        let said = self.report.iter().rev().find_map(|to| match to {
+            ReportTo::Stdout(format) => Some(*format),
+            ReportTo::Page(_) => None,
+        });
+        said.unwrap_or(ReportFormat::Text)
+    }
+
+    /// Where pages go.
+    pub(crate) fn pages(&self) -> Result<Vec<Destination>, Error> {
+        let files = self.report.iter().filter_map(|to| match to {
+            ReportTo::Page(file) => Some(file.as_str()),
+            ReportTo::Stdout(_) => None,
+        });
+        files.map(|file| destination("--report", file)).collect()
+    }
+
+    /// The file of `--manifest`.
+    pub(crate) fn destination(&self) -> Result<Option<Destination>, Error> {
+        self.manifest.as_deref().map(|text| destination("--manifest", text)).transpose()
+    }
+}
+
+fn destination(option: &'static str, text: &str) -> Result<Destination, Error> {
     let refused = |value: &str, source| Error::Option { option, value: value.to_owned(), source };
     // A refused text may hold credentials, so it is not repeated.
     let parse = |folder: &str| Place::parse(folder).map_err(|source| refused("…", source.into()));
@@ -82,7 +111,7 @@ mod tests {
     #[case("s3://bucket/report.json", "s3://bucket", "report.json")]
     #[case("s3://bucket/a/report.json", "s3://bucket/a", "report.json")]
     fn destinations(#[case] text: &str, #[case] folder: &str, #[case] key: &str) {
-        let found = destination(text).unwrap();
+        let found = destination("--manifest", text).unwrap();
         assert_eq!((found.place.to_string().as_str(), found.key.as_str()), (folder, key));
     }
 
@@ -94,7 +123,7 @@ mod tests {
     #[case("ftp://x/y.json")]
     #[case("s3://key:secret@bucket/x.json")]
     fn no_destinations(#[case] text: &str) {
-        let error = destination(text).unwrap_err();
+        let error = destination("--manifest", text).unwrap_err();
         assert_eq!(error.exit_code(), 64);
         assert!(!format!("{error:?} {error}").contains("secret"));
     }

@@ -52,7 +52,7 @@ impl Script {
     ///
     /// # Errors
     ///
-    /// As [`Script::statements`].
+    /// The text is no SQL, or has no statement.
     pub fn tables(&self) -> Result<Vec<String>, Error> {
         let mut tables = Vec::new();
         for statement in self.statements()? {

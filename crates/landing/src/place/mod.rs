@@ -188,6 +188,17 @@ impl Place {
         }
     }
 
+    /// What tells this place from others: its URL, or the real path of its folder.
+    pub fn identity(&self) -> String {
+        match &self.backend {
+            Backend::Disk(folder) => {
+                let real = folder.canonicalize().or_else(|_| std::path::absolute(folder));
+                real.map_or_else(|_| self.display.clone(), |path| path.display().to_string())
+            }
+            Backend::Store { .. } => self.display.trim_end_matches('/').to_owned(),
+        }
+    }
+
     /// The folder, when the place is on the local disk.
     pub(crate) fn local_folder(&self) -> Option<&std::path::Path> {
         match &self.backend {

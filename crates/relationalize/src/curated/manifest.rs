@@ -131,6 +131,9 @@ pub struct StoredShape {
 /// What has been read (R20).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Bookmark {
+    /// Where the keys of objects begin; not known of bookmarks that are older than this, nor of landing zones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
     /// The objects, in the order in which they were read; one that changed stands here again.
     pub objects: Vec<ReadObject>,
 }

@@ -2,6 +2,7 @@
 //! runs have committed.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::action::Action;
 use super::kind::Kinds;
@@ -29,6 +30,8 @@ pub struct Plan {
     pub keys: Vec<Selector>,
     /// `--resolve`, in order; the last one that names a path counts (R14).
     pub rules: Vec<(Selector, Action)>,
+    /// Which of them has named a path so far.
+    pub rules_met: Vec<AtomicBool>,
     /// `--map` (R10).
     pub maps: Vec<Selector>,
     /// Paths whose layout an earlier run committed (R10, R11), and maps found in this one.
@@ -91,11 +94,16 @@ impl Plan {
         }
         let path = self.registry.path(id);
         // A rule that gives this very path goes before one that only gives its column's name.
-        let rules = || self.rules.iter().rev();
+        let rules = || self.rules.iter().enumerate().rev();
         let asked = rules()
-            .find(|(selector, _)| *selector.path() == path)
-            .or_else(|| rules().find(|(selector, _)| self.names(selector, &path)));
-        rule.action = asked.map(|(_, action)| *action).or(rule.action);
+            .find(|(_, (selector, _))| *selector.path() == path)
+            .or_else(|| rules().find(|(_, (selector, _))| self.names(selector, &path)));
+        if let Some((at, (_, action))) = asked {
+            rule.action = Some(*action);
+            if let Some(met) = self.rules_met.get(at) {
+                met.store(true, Ordering::Relaxed);
+            }
+        }
         let committed_object = known.kinds.contains(Kinds::OBJECT);
         rule.is_map |= !committed_object && self.maps.iter().any(|map| self.names(map, &path));
         rule.key = self.keys.iter().position(|key| self.names(key, &path));
