@@ -195,7 +195,10 @@ impl Check {
             Some(path) => Job::read(path, &self.params)?.expectations()?,
             None => Vec::new(),
         };
-        expected.retain(|expectation| self.is_asked_for(&expectation.table));
+        expected.retain(|expectation| {
+            let table = &expectation.table;
+            super::is_asked_for(table, &self.tables) && !self.skip.contains(table)
+        });
         let mut report = CheckReport::default();
         if !self.curated {
             let lake = Lake::open(&self.common.lake)?;
@@ -212,17 +215,6 @@ impl Check {
         };
         report.add(expect(io, &tables, &expected)?);
         Ok((self.common.answer(&report, check_text)?, report))
-    }
-
-    /// Whether a table is one of those asked for, or below one.
-    fn is_asked_for(&self, table: &str) -> bool {
-        let is_at_or_below = |root: &String| {
-            table
-                .strip_prefix(root.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with("__"))
-        };
-        (self.tables.is_empty() || self.tables.iter().any(is_at_or_below))
-            && !self.skip.iter().any(|skipped| skipped == table)
     }
 }
 

@@ -155,7 +155,10 @@ impl Merge {
         let Some(path) = &self.job else { return Ok(Default::default()) };
         let job = Job::read(path, &self.params)?;
         let mut expected = job.expectations()?;
-        expected.retain(|expectation| expectation.before_merge);
+        // What is not merged keeps nothing else out.
+        expected.retain(|expectation| {
+            expectation.before_merge && super::is_asked_for(&expectation.table, &self.tables)
+        });
         let section = job.document.merge.unwrap_or_default();
         let rules = section.rules(&job.name)?;
         Ok((section, rules, expected))

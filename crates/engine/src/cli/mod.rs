@@ -76,6 +76,15 @@ fn param(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Whether a table is one of the root tables asked for, or below one; all are without names.
+fn is_asked_for(table: &str, roots: &[String]) -> bool {
+    let is_at_or_below = |root: &String| {
+        let rest = table.strip_prefix(root.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("__"))
+    };
+    roots.is_empty() || roots.iter().any(is_at_or_below)
+}
+
 /// A report as JSON, for programs.
 fn json(report: &impl serde::Serialize) -> Result<String, solder_relationalize::Error> {
     match serde_json::to_string_pretty(report) {

@@ -115,3 +115,21 @@ checks:
     );
     assert!(folder.names("lake").contains(&"donors".to_owned()));
 }
+
+#[test]
+fn c3_a_table_that_is_not_merged_keeps_no_other_out() {
+    let job = "
+merge: { staging: curated, into: lake }
+checks:
+  donors:
+    - { not_null: email, before_merge: true }
+  donors__gifts:
+    - { range: { column: amount, min: 0 }, before_merge: true }";
+    let folder = curated().with("solder.yaml", job);
+    let outcome = folder.engine("merge --job solder.yaml --table campaigns --log text");
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    assert_eq!(folder.names("lake").iter().filter(|name| !name.starts_with('_')).count(), 1);
+    let outcome = folder.engine("merge --job solder.yaml --table donors --log text");
+    assert_eq!(outcome.code, 65, "{outcome:?}");
+    assert!(outcome.stderr.contains("2 of 2 checks failed"), "{outcome:?}");
+}
