@@ -127,7 +127,20 @@ class Guard:
                 print(json.dumps(call), file=self.calls)
             if not allowed:
                 return deny(service, action, resource, start_response)
-        return self.application(environ, start_response)
+        if service != "s3" or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return self.application(environ, start_response)
+        return self.read(environ, start_response, statements)
+
+    def read(self, environ, start_response, statements: list[dict]):
+        """S3 says that an object is not there only to those who may list the bucket, and else 403. A permission
+        that asks for a prefix does not count: such a request has none."""
+        answered = []
+        body = self.application(environ, lambda *answer: answered.append(answer))
+        bucket = f"arn:aws:s3:::{unquote(environ['PATH_INFO']).lstrip('/').partition('/')[0]}"
+        if answered[0][0].startswith("404") and not allows(statements, "s3:ListBucket", bucket, {}):
+            return deny("s3", "s3:ListBucket", bucket, start_response)
+        start_response(*answered[0])
+        return body
 
 
 def deny(service: str, action: str, resource: str, start_response):
