@@ -5,6 +5,7 @@
 //!   cli/ ──▶ Settings ──▶ relationalize ──▶ Report ──▶ output.rs    stdout: summary or JSON
 //!                              │                  └──▶ --manifest   a file for whoever comes next
 //!                              └──▶ console/   stderr: progress, log, errors
+//!   cli/ ──▶ job/ ──▶ these commands, and those of `ingest`, as processes ──▶ JobReport
 //! ```
 
 #![expect(clippy::print_stderr, reason = "this is the program's output")]
@@ -72,16 +73,9 @@ const EXIT_BUG: u8 = 70;
 const MUCH_MEMORY: usize = 512 << 20;
 
 fn run(command: Command, console: &Arc<Console>) -> Result<ExitCode, Failure> {
-    match command {
+    let done = match command {
         // Its steps tell how they failed; the exit code is theirs.
-        Command::Run(args) => run_job(&args, console),
-        other => run_one(other, console).map(|()| ExitCode::SUCCESS),
-    }
-}
-
-fn run_one(command: Command, console: &Arc<Console>) -> Result<(), Failure> {
-    match command {
-        Command::Run(_) => Ok(()),
+        Command::Run(args) => return run_job(&args, console),
         Command::Schema => Ok(to_stdout(format!("{:#}\n", job::schema()).as_bytes())?),
         Command::Relationalize(args) => run_relationalize(*args, console),
         Command::Merge(args) => run_merge(&args, console),
@@ -103,7 +97,8 @@ fn run_one(command: Command, console: &Arc<Console>) -> Result<(), Failure> {
             report.outcome()
         }
         Command::Bookmark(args) => Ok(to_stdout(args.run(&curated(args.place())?)?.as_bytes())?),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// What commands over a lake run on; every step of theirs is one commit, so that they can end anywhere.
@@ -182,20 +177,26 @@ fn run_sql(args: &cli::Sql, console: &Arc<Console>) -> Result<(), Failure> {
 
 fn run_job(args: &cli::Run, console: &Arc<Console>) -> Result<ExitCode, Failure> {
     let destinations = Destinations::of(&args.reporting)?;
-    let job = job::Job::read(&args.job, &args.params)?;
-    let steps = job::select(job::steps(&job)?, &args.only, args.from.as_deref())?;
-    if let Some(format) = args.plan {
-        to_stdout(job::plan_text(&steps, format).as_bytes())?;
+    let planned = job::Job::read(&args.job, &args.params).and_then(|job| {
+        let steps = job::select(job::steps(&job)?, &args.only, args.from.as_deref())?;
+        Ok((job, steps))
+    });
+    if let (Some(format), Ok((_, steps))) = (args.plan, &planned) {
+        to_stdout(job::plan_text(steps, format).as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let run_id = args.run_id.clone().unwrap_or_else(new_run_id);
-    let settings = job::RunSettings { run_id, parallel: args.parallel() };
-    let report = job::run(&job, &steps, &settings, console).map_err(no_threads)?;
+    let outcome = planned.and_then(|(job, steps)| {
+        let run_id = args.run_id.clone().unwrap_or_else(new_run_id);
+        let settings = job::RunSettings { run_id, parallel: args.parallel() };
+        Ok(job::run(&job, &steps, &settings, console).map_err(no_threads)?)
+    });
+    let json = match &outcome {
+        Ok(report) => json!(report),
+        Err(error) => Value::Object(output::failure(error)),
+    };
+    let report = tell(&args.reporting, destinations, outcome, &json, job::summary, console)?;
     console.job_finished(&report);
-    let code = report.exit_code;
-    let json = json!(report);
-    tell(&args.reporting, destinations, Ok(report), &json, job::summary, console)?;
-    Ok(ExitCode::from(code))
+    Ok(ExitCode::from(report.exit_code))
 }
 
 /// Where a report goes beside stdout; known before the run, so that a mistake in it is no late one.
@@ -219,17 +220,17 @@ fn tell<T>(
     text: impl FnOnce(&T) -> String,
     console: &Console,
 ) -> Result<T, Failure> {
-    let page = (!destinations.pages.is_empty()).then(|| page(json));
-    let json = format!("{json:#}\n");
+    let object = format!("{json:#}\n");
     let printed = match (reporting.format(), &outcome) {
-        (ReportFormat::Json, _) => to_stdout(json.as_bytes()),
+        (ReportFormat::Json, _) => to_stdout(object.as_bytes()),
         (ReportFormat::Text, Ok(done)) => to_stdout(text(done).as_bytes()),
         (ReportFormat::Text, Err(_)) => Ok(()),
     };
     // A stdout that takes nothing keeps the report from nobody else, and hides no error of the run.
-    let mut written = destinations.manifest.map_or(Ok(()), |to| write_report(&to, json, &outcome));
-    for (to, page) in destinations.pages.iter().zip(page.iter().cycle()) {
-        written = written.and(write_report(to, page.clone(), &outcome));
+    let mut written =
+        destinations.manifest.map_or(Ok(()), |to| write_report(&to, object, &outcome));
+    for to in &destinations.pages {
+        written = written.and(write_report(to, page(json), &outcome));
     }
     match (outcome, written.and(printed)) {
         (Ok(done), Ok(())) => Ok(done),
@@ -258,14 +259,14 @@ fn run_nest(args: &cli::Nest, console: &Arc<Console>) -> Result<(), Error> {
     }
 }
 
-/// Writes the report to the file of `--manifest`.
+/// Writes the report, as an object or a page, to a file.
 fn write_report<T>(
     to: &Destination,
-    json: String,
+    text: String,
     outcome: &Result<T, Failure>,
 ) -> Result<(), Error> {
     let io = Io::start().map_err(no_threads)?;
-    io.wait(to.place.write(&to.key, Bytes::from(json))).map_err(|source| Error::Report {
+    io.wait(to.place.write(&to.key, Bytes::from(text))).map_err(|source| Error::Report {
         address: to.place.address(&to.key),
         outcome: if outcome.is_ok() { "the run is committed" } else { "the run failed as well" },
         source,

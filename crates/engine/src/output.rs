@@ -3,6 +3,7 @@
 mod landed;
 mod merged;
 mod page;
+pub(crate) mod tally;
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -188,7 +189,7 @@ fn some_of<T>(lines: &mut Vec<String>, things: &[T], what: &str, line: impl Fn(&
 fn tables(tables: &[TableReport]) -> String {
     let appended = tables.iter().any(|table| table.rows_written != table.rows);
     let mut rows = vec![row(["table", "rows", "new", "columns", "files", "size"], appended)];
-    for (depth, table) in tree(tables) {
+    for (depth, table) in tree_of(tables) {
         let cells = [
             &format!("{}{}", "  ".repeat(depth), table.name),
             &thousands(table.rows),
@@ -208,21 +209,30 @@ fn row(cells: [&str; 6], appended: bool) -> Vec<String> {
     cells.map(|(_, cell)| cell.to_owned()).collect()
 }
 
-/// Every table with its depth, parents before their children.
-fn tree(tables: &[TableReport]) -> Vec<(usize, &TableReport)> {
-    let mut children: HashMap<Option<&str>, Vec<&TableReport>> = HashMap::new();
+/// Every table with its depth, parents before their children; by its name, and that of its parent.
+fn tree<T>(
+    tables: &[T],
+    name: impl Fn(&T) -> String,
+    parent: impl Fn(&T) -> Option<String>,
+) -> Vec<(usize, &T)> {
+    let mut children: HashMap<Option<String>, Vec<&T>> = HashMap::new();
     for table in tables {
-        children.entry(table.parent.as_deref()).or_default().push(table);
+        children.entry(parent(table)).or_default().push(table);
     }
     let mut rows = Vec::new();
     let roots = children.get(&None).into_iter().flatten().rev();
-    let mut waiting: Vec<(usize, &TableReport)> = roots.map(|table| (0, *table)).collect();
+    let mut waiting: Vec<(usize, &T)> = roots.map(|table| (0, *table)).collect();
     while let Some((depth, table)) = waiting.pop() {
         rows.push((depth, table));
-        let below = children.get(&Some(table.name.as_str())).into_iter().flatten().rev();
+        let below = children.get(&Some(name(table))).into_iter().flatten().rev();
         waiting.extend(below.map(|child| (depth + 1, *child)));
     }
     rows
+}
+
+/// The tables of a report as a tree.
+fn tree_of(tables: &[TableReport]) -> Vec<(usize, &TableReport)> {
+    tree(tables, |table| table.name.clone(), |table| table.parent.clone())
 }
 
 /// Columns in line, the first to the left and numbers to the right.
@@ -270,7 +280,8 @@ mod tests {
             table("a__x__z", Some("a__x")),
             table("b", None),
         ];
-        let rows: Vec<_> = tree(&tables).into_iter().map(|(d, t)| (d, t.name.as_str())).collect();
+        let rows: Vec<_> =
+            tree_of(&tables).into_iter().map(|(d, t)| (d, t.name.as_str())).collect();
         assert_eq!(rows, [(0, "a"), (1, "a__x"), (2, "a__x__z"), (1, "a__y"), (0, "b")]);
     }
 

@@ -116,7 +116,7 @@ pub struct EntityResult {
     pub num_records: u64,
     /// Records set aside.
     pub num_rejected: u64,
-    /// Where and why, of the first one.
+    /// Where and why, of the first of them.
     pub first_rejects: Vec<String>,
     /// Rows by table path.
     pub rows: HashMap<PathId, u64>,

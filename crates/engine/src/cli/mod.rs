@@ -11,9 +11,10 @@ mod run;
 mod sql;
 mod tables;
 
-pub(crate) use bookmark::Bookmark;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+
+pub(crate) use bookmark::Bookmark;
 pub(crate) use maintain::{Check, History, Optimize, Restore, Vacuum};
 pub(crate) use merge::Merge;
 pub(crate) use nest::Nest;

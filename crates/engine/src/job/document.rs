@@ -131,6 +131,11 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
+fn refused(file: &str, problems: Vec<Problem>) -> Error {
+    let source = Problems { file: file.to_owned(), problems };
+    Error::JobFile { file: file.to_owned(), source: Box::new(source) }
+}
+
 impl Job {
     /// Reads a file. `params` are the names and values of `--param`.
     ///
@@ -150,10 +155,7 @@ impl Job {
     ///
     /// As [`Job::read`].
     pub(crate) fn parse(file: &str, text: &str, params: &[(String, String)]) -> Result<Job, Error> {
-        let refused = |problems| {
-            let source = Problems { file: file.to_owned(), problems };
-            Error::JobFile { file: file.to_owned(), source: Box::new(source) }
-        };
+        let refused = |problems| refused(file, problems);
         let mut tree = solder_yaml::tree(text).map_err(refused)?;
         put_in_parameters(&mut tree, params).map_err(|problem| refused(vec![problem]))?;
         solder_yaml::check(&tree, &schema()).map_err(refused)?;
@@ -177,8 +179,7 @@ impl Job {
     pub(crate) fn wrong(&self, path: &[&str], message: String) -> Error {
         let at = Some(self.tree.locate(path));
         let problem = Problem { at, path: path.join("."), message };
-        let source = Problems { file: self.name.clone(), problems: vec![problem] };
-        Error::JobFile { file: self.name.clone(), source: Box::new(source) }
+        refused(&self.name, vec![problem])
     }
 }
 
@@ -197,11 +198,10 @@ fn put_in_parameters(tree: &mut Node, given: &[(String, String)]) -> Result<(), 
             };
             let said = given.iter().rev().find(|(name, _)| *name == key.name);
             let value = said.map(|(_, value)| value.clone()).or(default);
-            let message = || format!("has no default: say --param {}=VALUE", key.name);
             let value = value.ok_or_else(|| Problem {
                 at: Some(key.at),
                 path: format!("parameters.{}", key.name),
-                message: message(),
+                message: format!("has no default: say --param {}=VALUE", key.name),
             })?;
             values.insert(key.name, value);
         }

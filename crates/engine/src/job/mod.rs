@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   solder.yaml ──▶ document   checked as a whole, parameters put in
+//!                 │            options: keys of sections, as the command line has them
 //!                 ▶ steps      commands of `ingest` and `engine`, and what each waits for
 //!                 ▶ run        processes, as many at a time as may be ──▶ report
 //! ```

@@ -11,11 +11,7 @@ const OF_THE_JOB: [&str; 6] = ["report", "manifest", "log", "help", "run-id", "f
 
 /// The sections of `relationalize`.
 pub(super) fn relationalize_schema(_: &mut SchemaGenerator) -> Schema {
-    let after = json!({
-        "description": "Steps that must have ended well before.",
-        "type": "array",
-        "items": { "type": "string" },
-    });
+    let after = names("Steps that must have ended well before.");
     sections("relationalize", [("after", after)], &["input", "output"])
 }
 
@@ -27,14 +23,14 @@ pub(super) fn marts_schema(_: &mut SchemaGenerator) -> Schema {
         ("sql", text("The statements themselves.")),
         (
             "after",
-            json!({
-                "description": "Steps that must have ended well before, beside those that make its tables.",
-                "type": "array",
-                "items": { "type": "string" },
-            }),
+            names("Steps that must have ended well before, beside those that make its tables."),
         ),
     ];
     sections("sql", own, &[])
+}
+
+fn names(description: &str) -> Json {
+    json!({ "description": description, "type": "array", "items": { "type": "string" } })
 }
 
 fn sections<const N: usize>(command: &str, own: [(&str, Json); N], required: &[&str]) -> Schema {

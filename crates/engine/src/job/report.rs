@@ -7,9 +7,9 @@ use serde_json::{Value as Json, json};
 use solder_relationalize::readable::{count, thousands};
 
 use crate::cli::PlanFormat;
-use crate::output::aligned;
+use crate::output::{aligned, tally};
 
-use super::steps::{Program, Step};
+use super::steps::Step;
 
 /// The report of `engine run`.
 #[derive(Debug, Serialize)]
@@ -113,14 +113,10 @@ impl StepReport {
     fn came_to(&self) -> String {
         let report = &self.report;
         let number = |key: &str| report[key].as_u64().unwrap_or(0);
-        let sum = |list: &str, key: &str| {
-            let items = report[list].as_array().into_iter().flatten();
-            items.filter_map(|item| item[key].as_u64()).sum::<u64>()
-        };
         let kind = self.step.split('.').next().unwrap_or_default();
         match (kind, self.outcome) {
             (_, Outcome::NotBegun) => String::new(),
-            ("ingest", _) if report.is_object() => count(sum("streams", "num_records"), "record"),
+            ("ingest", _) if report.is_object() => count(tally::landed(report), "record"),
             ("ingest", _) => "from recorded answers".to_owned(),
             (_, Outcome::Failed) => String::new(),
             ("relationalize", _) if report["already_committed"] == true => "done before".to_owned(),
@@ -133,15 +129,7 @@ impl StepReport {
                 text
             }
             ("merge", _) => {
-                let entities = report["entities"].as_array().into_iter().flatten();
-                let roots = entities.filter_map(|entity| entity["tables"].as_array()?.last());
-                let mut sums = [0_u64; 3];
-                for root in roots {
-                    for (sum, what) in sums.iter_mut().zip(["inserted", "updated", "deleted"]) {
-                        *sum += root[format!("num_target_rows_{what}")].as_u64().unwrap_or(0);
-                    }
-                }
-                let [inserted, updated, deleted] = sums.map(thousands);
+                let [inserted, updated, deleted] = tally::merged(report).map(thousands);
                 format!("{inserted} inserted, {updated} updated, {deleted} deleted")
             }
             ("check", _) => {
@@ -159,17 +147,14 @@ impl StepReport {
 
 /// A command as one would type it.
 pub(super) fn command_line(step: &Step) -> String {
-    let program = match step.program {
-        Program::Ingest => "ingest",
-        Program::Engine => "engine",
-    };
-    let words = std::iter::once(program.to_owned()).chain(step.arguments.iter().map(|word| {
-        let is_plain = |c: char| c.is_alphanumeric() || "-_=./:,@%+".contains(c);
-        match !word.is_empty() && word.chars().all(is_plain) {
-            true => word.clone(),
-            false => format!("'{}'", word.replace('\'', "'\\''")),
-        }
-    }));
+    let words =
+        std::iter::once(step.program.name().to_owned()).chain(step.arguments.iter().map(|word| {
+            let is_plain = |c: char| c.is_alphanumeric() || "-_=./:,@%+".contains(c);
+            match !word.is_empty() && word.chars().all(is_plain) {
+                true => word.clone(),
+                false => format!("'{}'", word.replace('\'', "'\\''")),
+            }
+        }));
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -207,11 +192,7 @@ pub(crate) fn plan_text(steps: &[Step], format: PlanFormat) -> String {
             let steps: Vec<Json> = steps
                 .iter()
                 .map(|step| {
-                    let program = match step.program {
-                        Program::Ingest => "ingest",
-                        Program::Engine => "engine",
-                    };
-                    let command: Vec<&str> = std::iter::once(program)
+                    let command: Vec<&str> = std::iter::once(step.program.name())
                         .chain(step.arguments.iter().map(String::as_str))
                         .collect();
                     json!({ "step": step.name, "after": after(step), "command": command })

@@ -163,8 +163,8 @@ fn not_begun(step: &Step, steps: &[Step]) -> StepReport {
 
 /// That of the first step that failed and cannot succeed later; 75 where all of them can.
 fn exit_code(reports: &[StepReport]) -> u8 {
-    let mut failed = reports.iter().filter(|step| step.has_failed());
-    let codes: Vec<u8> = failed.by_ref().map(|step| step.exit_code.unwrap_or(70)).collect();
+    let failed = reports.iter().filter(|step| step.has_failed());
+    let codes: Vec<u8> = failed.map(|step| step.exit_code.unwrap_or(70)).collect();
     let lasting = codes.iter().find(|code| **code != RETRYABLE);
     lasting.or(codes.first()).copied().unwrap_or(0)
 }

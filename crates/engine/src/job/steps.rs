@@ -20,6 +20,16 @@ pub(crate) enum Program {
     Engine,
 }
 
+impl Program {
+    /// What one types.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Program::Ingest => "ingest",
+            Program::Engine => "engine",
+        }
+    }
+}
+
 /// A step of a job: a command.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
@@ -389,15 +399,21 @@ pub(crate) fn select(
             chosen[at] |= steps[at].after.iter().any(|before| chosen[*before]);
         }
     }
-    let mut places = vec![None; steps.len()];
+    // For each step, what waits for it has to wait for: itself, or over it those that are chosen.
+    let mut waits: Vec<Vec<usize>> = Vec::new();
     let mut left = Vec::new();
     for (at, mut step) in steps.into_iter().enumerate() {
-        if !chosen[at] {
-            continue;
+        let mut after: Vec<usize> =
+            step.after.iter().flat_map(|before| waits[*before].iter().copied()).collect();
+        after.sort_unstable();
+        after.dedup();
+        if chosen[at] {
+            waits.push(vec![left.len()]);
+            step.after = after;
+            left.push(step);
+        } else {
+            waits.push(after);
         }
-        step.after = step.after.iter().filter_map(|before| places[*before]).collect();
-        places[at] = Some(left.len());
-        left.push(step);
     }
     Ok(left)
 }
@@ -466,6 +482,9 @@ checks:
         assert_eq!(names(&["merge", "a"], None), ["ingest.a", "merge"]);
         assert_eq!(names(&[], Some("first")), ["mart.first", "mart.second", "check.marts"]);
         assert_eq!(names(&[], None).len(), 8);
+        // Over a step that is not chosen, order stays.
+        let chosen = select(plan(JOB), &["a".to_owned(), "check".to_owned()], None).unwrap();
+        assert_eq!(chosen[1].after, [0]);
         let error = select(plan(JOB), &["frist".to_owned()], None).unwrap_err();
         assert!(error.to_string().contains("there is no step `frist`; there are ingest.a"));
     }

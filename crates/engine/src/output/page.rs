@@ -7,6 +7,8 @@ use std::fmt::Write;
 use serde_json::{Value as Json, json};
 use solder_relationalize::readable::{count, size, thousands};
 
+use super::tally::{self, items};
+
 const STYLE: &str = include_str!("page.css");
 
 /// The page of a job's report, or of one command's.
@@ -89,10 +91,6 @@ fn seconds(value: &Json) -> String {
     format!("{:.1} s", value.as_u64().unwrap_or(0) as f64 / 1000.0)
 }
 
-fn items(value: &Json) -> impl Iterator<Item = &Json> {
-    value.as_array().into_iter().flatten()
-}
-
 /// A name as the target of links on the page.
 fn anchor(step: &Json) -> String {
     text(&step["step"]).replace(['.', ' '], "-")
@@ -164,17 +162,12 @@ fn counts(step: &Json) -> Vec<String> {
         }
     }
     if report["streams"].is_array() {
-        let sum =
-            items(&report["streams"]).filter_map(|stream| stream["num_records"].as_u64()).sum();
-        lines.push(count(sum, "record"));
+        lines.push(count(tally::landed(report), "record"));
         lines.push(count(items(&report["streams"]).count() as u64, "stream"));
     }
     if report["entities"].is_array() {
-        for what in ["inserted", "updated", "deleted"] {
-            let key = format!("num_target_rows_{what}");
-            let roots =
-                items(&report["entities"]).filter_map(|entity| entity["tables"].as_array()?.last());
-            let sum: u64 = roots.filter_map(|table| table[key.as_str()].as_u64()).sum();
+        for (what, sum) in ["inserted", "updated", "deleted"].into_iter().zip(tally::merged(report))
+        {
             if sum > 0 || what == "inserted" {
                 lines.push(format!("{} {what}", thousands(sum)));
             }
@@ -323,27 +316,20 @@ fn tables(page: &mut String, report: &Json) {
         page.push_str("<p class=\"soft\">Nothing new.</p>\n");
         return;
     }
-    let mut rows = Vec::new();
-    let mut waiting: Vec<(usize, &Json)> = all
-        .iter()
-        .rev()
-        .filter(|table| table["parent"].is_null())
-        .map(|table| (0, *table))
-        .collect();
-    while let Some((depth, table)) = waiting.pop() {
+    let names = |table: &'_ &Json| table["name"].as_str().unwrap_or_default().to_owned();
+    let parents = |table: &'_ &Json| table["parent"].as_str().map(str::to_owned);
+    let rows = super::tree(&all, names, parents).into_iter().map(|(depth, table)| {
         let branch = if depth > 0 { "<span class=\"branch\">└</span>" } else { "" };
         let counts = ["rows", "rows_written", "columns", "files"].map(|key| number(&table[key]));
-        rows.push(format!(
+        format!(
             "<tr><td class=\"tree\" style=\"--depth:{depth}\">{branch}{}{}<td class=\"num\">{}</tr>",
             text(&table["name"]),
             cells(&counts),
             size(table["bytes"].as_u64().unwrap_or(0))
-        ));
-        let children = all.iter().rev().filter(|child| child["parent"] == table["name"]);
-        waiting.extend(children.map(|child| (depth + 1, *child)));
-    }
+        )
+    });
     page.push_str("<h3>Tables</h3>\n");
-    table(page, &["table", "rows", "of this run", "columns", "files", "size"], rows.into_iter());
+    table(page, &["table", "rows", "of this run", "columns", "files", "size"], rows);
 }
 
 /// What changed in the shape, and what was kept how.

@@ -206,3 +206,16 @@ fn j1_the_schema_is_for_editors() {
     assert_eq!(schema["title"], "Solder job");
     assert_eq!(schema["additionalProperties"], false);
 }
+
+/// J5: a job that cannot begin has a report as well.
+#[test]
+fn j1_what_is_wrong_is_reported_to_programs() {
+    let folder = shop("merge: {}\n");
+    let outcome =
+        folder.engine("run solder.yaml --report json --manifest out/report.json --log text");
+    assert_eq!(outcome.code, 78, "{outcome:?}");
+    let told = report(&outcome);
+    assert_eq!(told["exit_code"], 78);
+    assert!(told["causes"][0].as_str().unwrap().contains("solder.yaml:1:8: merge"), "{told:#}");
+    assert_eq!(folder.read("out/report.json"), outcome.stdout);
+}
