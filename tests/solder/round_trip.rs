@@ -18,7 +18,10 @@ use proptest::prelude::*;
 use solder_relationalize::progress::NoProgress;
 use solder_relationalize::relation::Naming;
 use solder_relationalize::shape::{Action, OnCastError, Selector};
-use solder_relationalize::{Crew, Io, KeyRule, Pool, Settings, Stop, nest, relationalize};
+use solder_relationalize::{
+    Crew, Io, KeyRule, Pool, Resources, Settings, Sharding, Stop, commit, nest, plan,
+    relationalize, shard,
+};
 use tempfile::TempDir;
 
 use self::json::{Json, Normal};
@@ -108,6 +111,53 @@ impl Way {
         }
     }
 
+    /// The same by shards, in the order that `order` says, some of them twice.
+    fn relationalize_sharded(
+        &self,
+        folder: &Path,
+        runs: &[Vec<String>],
+        num_shards: usize,
+        order: &[usize],
+    ) -> Result<u64, String> {
+        let raw = folder.join("raw");
+        fs::create_dir_all(&raw).unwrap();
+        let crew = crew(self.num_threads);
+        let resources = Resources { memory_bytes: self.memory_bytes };
+        let output = folder.join("curated").display().to_string();
+        let mut num_quarantined = 0;
+        for (run, files) in runs.iter().enumerate() {
+            for (number, text) in files.iter().enumerate() {
+                fs::write(raw.join(format!("{run:03}-{number:03}.ndjson")), text).unwrap();
+            }
+            let settings = self.settings(folder, run);
+            let run_id = &settings.run_id;
+            let failed = |error: solder_relationalize::Error| chain(&error);
+            let planned = plan(&settings, crew, Sharding::Count(num_shards)).map_err(failed)?;
+            assert!(planned.shards <= num_shards);
+            if planned.shards > 0 {
+                for number in order.iter().map(|number| number % planned.shards) {
+                    shard(&output, run_id, number, resources, crew).map_err(failed)?;
+                    // Planned again, it is the same plan.
+                    let again = plan(&settings, crew, Sharding::Count(1)).map_err(failed)?;
+                    assert_eq!((again.shards, again.already_planned), (planned.shards, true));
+                }
+            }
+            for number in 0..planned.shards {
+                let report = shard(&output, run_id, number, resources, crew).map_err(failed)?;
+                assert_eq!(report.already_done, order.iter().any(|o| o % planned.shards == number));
+            }
+            let report = commit(&output, run_id, resources, crew).map_err(failed)?;
+            num_quarantined += report.records_quarantined;
+            let again = commit(&output, run_id, resources, crew).map_err(failed)?;
+            assert!(again.already_committed);
+            for folder in ["staging", "running"] {
+                let left = fs::read_dir(folder_of(&output, folder));
+                assert_eq!(left.map_or(0, Iterator::count), 0, "{folder}");
+            }
+        }
+        Ok(num_quarantined)
+    }
+
     /// Puts each run's files into a place and the place into tables; returns records in quarantine,
     /// or why a run was refused.
     fn relationalize(&self, folder: &Path, runs: &[Vec<String>]) -> Result<u64, String> {
@@ -123,6 +173,10 @@ impl Way {
         }
         Ok(num_quarantined)
     }
+}
+
+fn folder_of(output: &str, name: &str) -> std::path::PathBuf {
+    Path::new(output).join("_solder").join(name)
 }
 
 fn any_naming() -> impl Strategy<Value = Naming> {
@@ -307,6 +361,59 @@ proptest! {
         };
         prop_assert_eq!(bytes(left), bytes(right));
     }
+}
+
+proptest! {
+    #![proptest_config(config(64))]
+
+    /// R21: read by shards, in any order and some of them twice, the tables are those of one process.
+    #[test]
+    fn r21_shards_make_the_tables_of_one_run(
+        way in any_way([&KEEPING[..], &CHANGING].concat()),
+        lines in any_input(),
+        run_cut in prop::collection::vec(0..100_usize, 0..2),
+        file_cuts in prop::collection::vec(0..100_usize, 0..5),
+        num_shards in 1..=6_usize,
+        order in prop::collection::vec(0..100_usize, 0..8),
+    ) {
+        let way = Way { naming: Naming::Sql, ..way };
+        let lines: Vec<Line> =
+            lines.into_iter().zip(0..).map(|(line, key)| line.with_key(key)).collect();
+        let is_record = |line: &Line| matches!(line, Line::Record(_));
+        let text = |lines: &[Line]| text_of(&lines.iter().map(Line::to_string).collect::<Vec<_>>());
+        let runs: Vec<Vec<String>> = split(&lines, &run_cut, is_record)
+            .iter()
+            .map(|run| split(run, &file_cuts, is_record).iter().map(|file| text(file)).collect())
+            .collect();
+        let (left, right) = (folder(), folder());
+        let whole = way.relationalize(left.path(), &runs);
+        let sharded = way.relationalize_sharded(right.path(), &runs, num_shards, &order);
+        prop_assert_eq!(whole.is_err(), sharded.is_err(), "{:?} {:?}", whole, sharded);
+        prop_assume!(whole.is_ok());
+        prop_assert_eq!(whole, sharded);
+        let left = Tables::read(left.path(), crew(1), true);
+        let right = Tables::read(right.path(), crew(1), true);
+        prop_assert_eq!(&left.column_names, &right.column_names);
+        for (name, column) in &left.columns {
+            let other = &right.columns[name];
+            if name.1 == "_seq" {
+                // The numbers of shards have gaps between them, and the same order.
+                prop_assert_eq!(ranks(&column.1), ranks(&other.1), "{:?}", name);
+            } else {
+                prop_assert_eq!(column, other, "column {:?}", name);
+            }
+        }
+        prop_assert_eq!(left.quarantine, right.quarantine);
+    }
+}
+
+/// Which one of the numbers of a column each row has, from the least.
+fn ranks(column: &arrow_array::ArrayRef) -> Vec<usize> {
+    use arrow_array::cast::AsArray;
+    let numbers = column.as_primitive::<arrow_array::types::Int64Type>().values();
+    let distinct: std::collections::BTreeSet<i64> = numbers.iter().copied().collect();
+    let ranks: BTreeMap<i64, usize> = distinct.into_iter().zip(0..).collect();
+    numbers.iter().map(|number| ranks[number]).collect()
 }
 
 /// Maps the files of runs of records to tables and back, for examples.

@@ -32,7 +32,8 @@ use solder_relationalize::curated::Curated;
 use solder_relationalize::readable::count;
 use solder_relationalize::report::Report;
 use solder_relationalize::{
-    Crew, Error, Io, Pool, Settings, Stop, nest, nest_to, new_run_id, relationalize,
+    Crew, Error, Io, PlanReport, Pool, Settings, Stop, commit, nest, nest_to, new_run_id, plan,
+    relationalize, shard,
 };
 
 use cli::{Cli, Command, Destination, Relationalize, ReportFormat};
@@ -51,8 +52,9 @@ fn main() -> ExitCode {
         Command::Relationalize(args) if args.memory() >= MUCH_MEMORY => {
             system::keep_freed_memory();
         }
+        Command::Shard(args) if args.work.memory() >= MUCH_MEMORY => system::keep_freed_memory(),
         Command::Sql(args) if args.memory() >= MUCH_MEMORY => system::keep_freed_memory(),
-        Command::Relationalize(_) | Command::Sql(_) => {}
+        Command::Relationalize(_) | Command::Sql(_) | Command::Shard(_) => {}
         _ => system::use_small_pages(),
     }
     let console = Arc::new(Console::new(cli.log));
@@ -78,6 +80,9 @@ fn run(command: Command, console: &Arc<Console>) -> Result<ExitCode, Failure> {
         Command::Run(args) => return run_job(&args, console),
         Command::Schema => Ok(to_stdout(format!("{:#}\n", job::schema()).as_bytes())?),
         Command::Relationalize(args) => run_relationalize(*args, console),
+        Command::Plan(args) => run_plan(*args, console),
+        Command::Shard(args) => run_shard(&args, console),
+        Command::Commit(args) => run_commit(&args, console),
         Command::Merge(args) => run_merge(&args, console),
         Command::Sql(args) => run_sql(&args, console),
         Command::Nest(args) => Ok(run_nest(&args, console)?),
@@ -122,11 +127,7 @@ fn run_relationalize(mut args: Relationalize, console: &Arc<Console>) -> Result<
     });
     let json = match &outcome {
         Ok((_, report)) => json!(report),
-        Err(error) => {
-            let mut object = output::failure(error);
-            object.insert("run_id".to_owned(), json!(run_id));
-            Value::Object(object)
-        }
+        Err(error) => failure_of(&run_id, error),
     };
     let text = |(settings, report): &(Settings, Report)| {
         output::summary(report, &settings.output, settings.error_threshold.is_some())
@@ -134,6 +135,63 @@ fn run_relationalize(mut args: Relationalize, console: &Arc<Console>) -> Result<
     let (_, report) = tell(&args.reporting, destinations, outcome, &json, text, console)?;
     console.run_finished(&report);
     Ok(())
+}
+
+fn run_plan(mut args: cli::Plan, console: &Arc<Console>) -> Result<(), Failure> {
+    let sharding = args.sharding();
+    let args = &mut args.relationalize;
+    let destinations = Destinations::of(&args.reporting)?;
+    let run_id = args.run_id.get_or_insert_with(new_run_id).clone();
+    let outcome = args.settings().map_err(Failure::from).and_then(|settings| {
+        let report = plan(&settings, &crew(1, console)?, sharding)?;
+        Ok((settings, report))
+    });
+    let json = match &outcome {
+        Ok((_, report)) => json!(report),
+        Err(error) => failure_of(&run_id, error),
+    };
+    let text =
+        |(settings, report): &(Settings, PlanReport)| output::planned(report, &settings.output);
+    let (_, report) = tell(&args.reporting, destinations, outcome, &json, text, console)?;
+    console.summary(&report);
+    Ok(())
+}
+
+fn run_shard(args: &cli::Shard, console: &Arc<Console>) -> Result<(), Failure> {
+    let destinations = Destinations::of(&args.reporting)?;
+    let outcome = args.number().map_err(Failure::from).and_then(|number| {
+        let crew = crew(args.work.threads(), console)?;
+        Ok(shard(&args.curated, &args.run_id, number, args.work.resources(), &crew)?)
+    });
+    let json = match &outcome {
+        Ok(report) => json!(report),
+        Err(error) => failure_of(&args.run_id, error),
+    };
+    let report = tell(&args.reporting, destinations, outcome, &json, output::shard, console)?;
+    console.summary(&report);
+    Ok(())
+}
+
+fn run_commit(args: &cli::Commit, console: &Arc<Console>) -> Result<(), Failure> {
+    let destinations = Destinations::of(&args.reporting)?;
+    let outcome = crew(args.work.threads(), console)
+        .and_then(|crew| commit(&args.curated, &args.run_id, args.work.resources(), &crew))
+        .map_err(Failure::from);
+    let json = match &outcome {
+        Ok(report) => json!(report),
+        Err(error) => failure_of(&args.run_id, error),
+    };
+    let text = |report: &Report| output::summary(report, &args.curated, true);
+    let report = tell(&args.reporting, destinations, outcome, &json, text, console)?;
+    console.run_finished(&report);
+    Ok(())
+}
+
+/// The report of a run that failed.
+fn failure_of(run_id: &str, error: &Failure) -> Value {
+    let mut object = output::failure(error);
+    object.insert("run_id".to_owned(), json!(run_id));
+    Value::Object(object)
 }
 
 fn run_merge(args: &cli::Merge, console: &Arc<Console>) -> Result<(), Failure> {

@@ -14,6 +14,7 @@ use solder_lake::expect::Level;
 use solder_lake::maintain::Finding;
 use solder_relationalize::readable::{count, size, thousands};
 use solder_relationalize::report::{Choice, LandingReport, MapReport, Report, TableReport};
+use solder_relationalize::{PlanReport, ShardReport};
 
 pub(crate) use landed::landed;
 pub(crate) use merged::merged;
@@ -76,6 +77,47 @@ pub(crate) fn summary(report: &Report, output: &str, has_threshold: bool) -> Str
     }
     for line in remarks(report) {
         let _ = writeln!(text, "{line}");
+    }
+    text
+}
+
+/// What the shards of a run are, and what comes next.
+pub(crate) fn planned(report: &PlanReport, output: &str) -> String {
+    let PlanReport { run_id, shards, objects, bytes, bytes_of_largest, .. } = report;
+    if report.already_committed {
+        return format!("run {run_id} was committed before: its shards have nothing to do\n");
+    }
+    let Some(last) = shards.checked_sub(1) else {
+        return format!("nothing new; run {run_id}\n");
+    };
+    let is_new = if report.already_planned { ", as planned before" } else { "" };
+    format!(
+        "{} of {} ({}), the largest {}{is_new}; run {run_id}\n\
+         next: engine shard {output} --run-id {run_id} --number 0 (to {last}), anywhere and in any order,\n      \
+         then: engine commit {output} --run-id {run_id}\n",
+        count(*shards as u64, "shard"),
+        count(*objects, "object"),
+        size(*bytes),
+        size(*bytes_of_largest),
+    )
+}
+
+/// What a shard has read.
+pub(crate) fn shard(report: &ShardReport) -> String {
+    let ShardReport { run_id, shard, .. } = report;
+    if report.already_done {
+        return format!("shard {shard} of run {run_id} is done already: nothing to do\n");
+    }
+    let mut text = format!(
+        "shard {shard} of {}: {} from {} ({}) in {:.2} s; run {run_id}\n",
+        report.shards,
+        count(report.records_read, "record"),
+        count(report.objects_read, "object"),
+        size(report.bytes_read),
+        report.duration_ms as f64 / 1000.0,
+    );
+    if report.records_quarantined > 0 {
+        let _ = writeln!(text, "{} set aside", count(report.records_quarantined, "bad record"));
     }
     text
 }

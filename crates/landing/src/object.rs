@@ -3,10 +3,12 @@
 use std::fs::Metadata;
 use std::time::UNIX_EPOCH;
 
+use serde::{Deserialize, Serialize};
+
 /// One object (a file, on disk) as a listing describes it.
 ///
 /// Key, size and etag or time of change together tell a bookmark whether an object is new (R20).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Object {
     /// The path relative to the place or input that was listed, separated by `/`.
     pub key: String,

@@ -197,6 +197,36 @@ pub enum Error {
         /// The other run.
         other: String,
     },
+    /// A run that shards are to work at has no plan.
+    #[error(
+        "run `{run_id}` is not planned in `{place}`; `engine plan INPUT {place} --run-id {run_id}` does it"
+    )]
+    NotPlanned {
+        /// The run.
+        run_id: String,
+        /// The curated place.
+        place: String,
+    },
+    /// Another run has committed since a plan was made.
+    #[error(
+        "run `{other}` has committed since run `{run_id}` was planned, and what its shards read fits no more; plan anew, under another --run-id"
+    )]
+    PlanVoid {
+        /// The planned run.
+        run_id: String,
+        /// The other run.
+        other: String,
+    },
+    /// A run is to be committed before its shards are done.
+    #[error("{} of {num_shards} shards of run `{run_id}` are not done: {}", missing.len(), numbers(missing))]
+    ShardsMissing {
+        /// The run.
+        run_id: String,
+        /// Shards in all.
+        num_shards: usize,
+        /// Those that are not done.
+        missing: Vec<usize>,
+    },
     /// No run has committed to the place.
     #[error("nothing is committed in `{place}`; `engine relationalize INPUT {place}` fills it")]
     NothingCommitted {
@@ -338,6 +368,9 @@ impl Error {
             | Error::Drift(_)
             | Error::Inconsistent { .. } => 65,
             Error::NoInput { .. }
+            | Error::NotPlanned { .. }
+            | Error::PlanVoid { .. }
+            | Error::ShardsMissing { .. }
             | Error::Unknown { .. }
             | Error::NothingCommitted { .. }
             | Error::NothingLanded { .. } => 66,
@@ -358,6 +391,14 @@ impl Error {
             Error::Panicked | Error::Json { .. } => 70,
         }
     }
+}
+
+/// The first of many numbers, for a message.
+fn numbers(numbers: &[usize]) -> String {
+    const MAX_SHOWN: usize = 10;
+    let shown: Vec<String> = numbers.iter().take(MAX_SHOWN).map(usize::to_string).collect();
+    let rest = if numbers.len() > MAX_SHOWN { ", …" } else { "" };
+    shown.join(", ") + rest
 }
 
 /// The folder of a source's parts.

@@ -30,7 +30,7 @@ pub mod tables;
 
 pub use error::{Error, place_code};
 pub use io::Io;
-pub use job::relationalize;
+pub use job::{PlanReport, Resources, ShardReport, Sharding, commit, plan, relationalize, shard};
 pub use nest::{nest, nest_to};
 pub use pipeline::{Crew, Stop};
 pub use pool::Pool;

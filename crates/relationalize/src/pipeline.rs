@@ -22,7 +22,10 @@ use crate::io::Io;
 use crate::pool::Pool;
 use crate::progress::{Event, Progress, Taken};
 use crate::read::{Block, BlockOptions, Blocks, Origin, Sources};
-use crate::relation::{Column, Layout, LayoutOptions, Naming, Role, check_key, layout};
+use crate::relation::{
+    Column, KeyError, Layout, LayoutOptions, Naming, Role, Table, check_key, layout,
+};
+use crate::settings::Settings;
 use crate::shape::{ColumnType, JsonPath, KnownPath, Maps, PathId, Plan, Shape, Step, find_maps};
 use crate::shred::{ColumnData, Counts, Shredded, Shredder};
 use crate::stage::{QuarantineWriter, StageLimits, StagedFile, Stager};
@@ -60,6 +63,105 @@ pub struct EntityTask<'a> {
     pub first_record: u64,
     /// Join keys given out before, by path (R7).
     pub joins: BTreeMap<String, u64>,
+    /// The objects are not all of the entity's: what takes all of it to decide is left to who has it.
+    pub is_part: bool,
+}
+
+impl<'a> EntityTask<'a> {
+    /// All of an entity that no earlier run knows.
+    pub(crate) fn new(
+        settings: &Settings,
+        name: &'a str,
+        origin: Origin,
+        objects: Arc<Vec<Object>>,
+        staging: Place,
+    ) -> EntityTask<'a> {
+        EntityTask {
+            name,
+            origin,
+            objects,
+            blocks: BlockOptions {
+                frame: settings.frame_options(),
+                target_bytes: settings.target_bytes(),
+                max_ratio: settings.max_ratio,
+            },
+            naming: settings.naming,
+            committed: None,
+            taken: &[],
+            staging,
+            prefix: name.to_owned(),
+            limits: settings.stage_limits(),
+            max_columns: settings.max_columns,
+            max_tables: settings.max_tables,
+            map_keys: settings.map_keys,
+            first_record: 0,
+            joins: BTreeMap::new(),
+            is_part: false,
+        }
+    }
+
+    /// The tables of a shape.
+    ///
+    /// # Errors
+    ///
+    /// The declared key cannot be one.
+    pub(crate) fn layout(&self, shape: &Shape, plan: &Plan) -> Result<Layout, Error> {
+        let options = LayoutOptions {
+            naming: self.naming,
+            root_table: self.name,
+            committed: self.committed,
+            taken: self.taken,
+        };
+        layout(shape, plan, options).map_err(|source| self.key_error(source))
+    }
+
+    /// The tables of a whole entity, checked against what was asked for.
+    ///
+    /// # Errors
+    ///
+    /// The declared key was never seen, or cannot be one; a limit is exceeded (R17).
+    pub(crate) fn final_layout(
+        &self,
+        shape: &Shape,
+        plan: &Plan,
+        num_records: u64,
+        num_without_key: u64,
+    ) -> Result<Layout, Error> {
+        if num_records == 0 && num_without_key > 0 {
+            // All went to quarantine for a key that was never seen: the option is wrong, not the data.
+            check_key(shape, plan).map_err(|source| self.key_error(source))?;
+        }
+        let layout = self.layout(shape, plan)?;
+        self.excess(shape, plan, &layout).map_or(Ok(layout), Err)
+    }
+
+    fn key_error(&self, source: KeyError) -> Error {
+        Error::Key { entity: self.name.to_owned(), source }
+    }
+
+    /// The first limit that a layout exceeds (R17).
+    fn excess(&self, shape: &Shape, plan: &Plan, layout: &Layout) -> Option<Error> {
+        let (max_tables, max_columns) = (self.max_tables, self.max_columns);
+        if layout.tables.len() > max_tables {
+            return Some(Error::Limit {
+                entity: self.name.to_owned(),
+                what: "tables".to_owned(),
+                found: layout.tables.len(),
+                limit: max_tables,
+                option: "--max-tables",
+                hint: most_members(shape, plan),
+            });
+        }
+        let wide = layout.tables.iter().find(|table| table.columns.len() > max_columns)?;
+        Some(Error::Limit {
+            entity: self.name.to_owned(),
+            what: format!("columns in table `{}`", wide.name),
+            found: wide.columns.len(),
+            limit: max_columns,
+            option: "--max-columns",
+            hint: most_members(shape, plan),
+        })
+    }
 }
 
 /// Who does the work.
@@ -100,7 +202,7 @@ impl Stop {
 }
 
 /// So many bad records of an entity are told in the report; `_quarantine/` has all.
-const MAX_TOLD: usize = 20;
+pub(crate) const MAX_TOLD: usize = 20;
 
 /// What came of an entity.
 pub struct EntityResult {
@@ -112,10 +214,16 @@ pub struct EntityResult {
     pub layout: Layout,
     /// The files, some perhaps narrower than their tables.
     pub files: Vec<StagedFile>,
+    /// A part of an entity has more tables or columns than may be, and no files.
+    pub exceeds_limits: bool,
     /// Records that became rows.
     pub num_records: u64,
+    /// The number that the next record gets.
+    pub next_record: u64,
     /// Records set aside.
     pub num_rejected: u64,
+    /// Those of them that lack the declared key.
+    pub num_without_key: u64,
     /// Where and why, of the first of them.
     pub first_rejects: Vec<String>,
     /// Rows by table path.
@@ -157,7 +265,7 @@ pub fn relationalize_entity(
         let mut quarantine = make_quarantine();
         let mut collector = Collector::new(task, crew, Arc::new(plan), shape);
         let num_bytes = read_all(task, crew, &mut collector, &mut quarantine)?;
-        let found = if task.naming == Naming::Glue {
+        let found = if task.naming == Naming::Glue || task.is_part {
             Maps::default()
         } else {
             find_maps(&collector.shape, &collector.plan, task.map_keys)
@@ -463,46 +571,15 @@ impl<'a> Collector<'a> {
         if self.shape.paths().len() > self.next_check && !self.shape_only.load(Ordering::Relaxed) {
             self.next_check = self.shape.paths().len() * 2;
             let layout = self.layout()?;
-            if self.excess(&layout).is_some() {
+            if self.task.excess(&self.shape, &self.plan, &layout).is_some() {
                 self.shape_only.store(true, Ordering::Relaxed);
             }
         }
         Ok(())
     }
 
-    /// The first limit that a layout exceeds (R17).
-    fn excess(&self, layout: &Layout) -> Option<Error> {
-        let (max_tables, max_columns) = (self.task.max_tables, self.task.max_columns);
-        if layout.tables.len() > max_tables {
-            return Some(Error::Limit {
-                entity: self.task.name.to_owned(),
-                what: "tables".to_owned(),
-                found: layout.tables.len(),
-                limit: max_tables,
-                option: "--max-tables",
-                hint: most_members(&self.shape, &self.plan),
-            });
-        }
-        let wide = layout.tables.iter().find(|table| table.columns.len() > max_columns)?;
-        Some(Error::Limit {
-            entity: self.task.name.to_owned(),
-            what: format!("columns in table `{}`", wide.name),
-            found: wide.columns.len(),
-            limit: max_columns,
-            option: "--max-columns",
-            hint: most_members(&self.shape, &self.plan),
-        })
-    }
-
     fn layout(&self) -> Result<Layout, Error> {
-        let options = LayoutOptions {
-            naming: self.task.naming,
-            root_table: self.task.name,
-            committed: self.task.committed,
-            taken: self.task.taken,
-        };
-        layout(&self.shape, &self.plan, options)
-            .map_err(|source| Error::Key { entity: self.task.name.to_owned(), source })
+        self.task.layout(&self.shape, &self.plan)
     }
 
     /// The layout of what was observed so far; made again only when the shape has widened.
@@ -516,55 +593,38 @@ impl<'a> Collector<'a> {
         Ok(layout)
     }
 
-    /// The paths of columns that are timestamps in a file of this run, and are none any more. The
-    /// strings that they were made of are gone with the spelling of their offsets and fractions.
     fn lost_timestamps(&self) -> Result<Vec<JsonPath>, Error> {
-        let is_timestamp = |column: &Column| column.column_type == ColumnType::Timestamp;
-        if !self.stager.written().any(|table| table.columns.iter().any(is_timestamp)) {
+        if !self.stager.written().any(has_timestamps) {
             return Ok(Vec::new());
         }
-        let layout = self.layout()?;
-        let mut lost = Vec::new();
-        for old in self.stager.written() {
-            let Some(table) = layout.tables.iter().find(|table| table.path == old.path) else {
-                continue;
-            };
-            for column in old.columns.iter().filter(|column| is_timestamp(column)) {
-                let same = |now: &&Column| now.role == column.role && now.path == column.path;
-                let now = table.columns.iter().find(same);
-                if now.is_some_and(|now| !is_timestamp(now))
-                    && let Ok(path) = column.path.parse::<JsonPath>()
-                {
-                    lost.push(if column.role == Role::List { path.element() } else { path });
-                }
-            }
-        }
-        Ok(lost)
+        Ok(lost_timestamps(self.stager.written(), &self.layout()?))
     }
 
     fn finish(self, num_bytes: u64, maps: Maps) -> Result<EntityResult, Error> {
-        let key_error = |source| Error::Key { entity: self.task.name.to_owned(), source };
-        if self.num_records == 0 && self.num_without_key > 0 {
-            // All went to quarantine for a key that was never seen: the option is wrong, not the data.
-            check_key(&self.shape, &self.plan).map_err(key_error)?;
-        }
-        let layout = self.layout()?;
-        if let Some(error) = self.excess(&layout) {
-            return Err(error);
-        }
+        let task = self.task;
+        let layout = match task.is_part {
+            true => task.layout(&self.shape, &self.plan)?,
+            false => {
+                task.final_layout(&self.shape, &self.plan, self.num_records, self.num_without_key)?
+            }
+        };
+        let exceeds_limits = task.excess(&self.shape, &self.plan, &layout).is_some();
         pause_at("before-last-row-groups");
         let plan = self.plan.clone();
         let joins = self.joins.iter();
         let joins = joins.map(|(id, next)| (plan.registry.path(*id).to_string(), *next)).collect();
-        let files = self.stager.finish(&layout)?;
+        let files = if exceeds_limits { Vec::new() } else { self.stager.finish(&layout)? };
         pause_at("after-last-row-groups");
         Ok(EntityResult {
             plan: self.plan,
             shape: self.shape,
             layout,
             files,
+            exceeds_limits,
             num_records: self.num_records,
+            next_record: self.next_record,
             num_rejected: self.num_rejected,
+            num_without_key: self.num_without_key,
             first_rejects: self.first_rejects,
             rows: self.rows,
             num_bytes,
@@ -573,6 +633,38 @@ impl<'a> Collector<'a> {
             maps,
         })
     }
+}
+
+fn is_timestamp(column: &Column) -> bool {
+    column.column_type == ColumnType::Timestamp
+}
+
+fn has_timestamps(table: &Table) -> bool {
+    table.columns.iter().any(is_timestamp)
+}
+
+/// The paths of columns that are timestamps in tables as they were written, and are none any more. The
+/// strings that they were made of are gone with the spelling of their offsets and fractions.
+pub(crate) fn lost_timestamps<'a>(
+    written: impl Iterator<Item = &'a Table>,
+    layout: &Layout,
+) -> Vec<JsonPath> {
+    let mut lost = Vec::new();
+    for old in written.filter(|table| has_timestamps(table)) {
+        let Some(table) = layout.tables.iter().find(|table| table.path == old.path) else {
+            continue;
+        };
+        for column in old.columns.iter().filter(|column| is_timestamp(column)) {
+            let same = |now: &&Column| now.role == column.role && now.path == column.path;
+            let now = table.columns.iter().find(same);
+            if now.is_some_and(|now| !is_timestamp(now))
+                && let Ok(path) = column.path.parse::<JsonPath>()
+            {
+                lost.push(if column.role == Role::List { path.element() } else { path });
+            }
+        }
+    }
+    lost
 }
 
 /// An object with fewer members than this is hardly a map.

@@ -1,6 +1,6 @@
 //! What a run did: for people as a table, for machines as JSON.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use solder_landing::Requests;
 
 use crate::shred::Counts;
@@ -57,7 +57,7 @@ pub struct Report {
 }
 
 /// What a landing zone held for a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LandingReport {
     /// Its root.
     pub root: String,

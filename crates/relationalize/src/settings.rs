@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::AtomicBool;
 
+use serde::{Deserialize, Serialize};
+
 use crate::read::{FrameOptions, NameHint, RecordsPath};
 use crate::relation::Naming;
 use crate::relation::names::sql_segment;
@@ -11,7 +13,7 @@ use crate::shape::{Action, OnCastError, Plan, Selector};
 use crate::stage::StageLimits;
 
 /// Settings of `engine relationalize`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
     /// File, folder, glob or URL.
     pub input: String,
@@ -66,7 +68,8 @@ pub struct Settings {
 }
 
 /// What happens when the shape is wider than what was committed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Drift {
     /// The tables widen.
     #[default]
@@ -78,7 +81,7 @@ pub enum Drift {
 }
 
 /// One `--key [TABLE=]COLUMN[,COLUMN]…`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KeyRule {
     /// The root table that it is for; all without one.
     pub table: Option<String>,
@@ -87,7 +90,8 @@ pub struct KeyRule {
 }
 
 /// `--error-threshold N` or `N%`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Threshold {
     /// So many records.
     Records(u64),

@@ -8,6 +8,7 @@ mod relationalize;
 mod reporting;
 mod resources;
 mod run;
+mod shards;
 mod sql;
 mod tables;
 
@@ -22,6 +23,7 @@ pub(crate) use relationalize::Relationalize;
 pub(crate) use reporting::{Destination, ReportFormat, Reporting};
 pub(crate) use resources::cores;
 pub(crate) use run::{PlanFormat, Run};
+pub(crate) use shards::{Commit, Plan, Shard};
 pub(crate) use sql::Sql;
 pub(crate) use tables::Tables;
 
@@ -50,6 +52,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Run(Box<Run>),
     Relationalize(Box<Relationalize>),
+    Plan(Box<Plan>),
+    Shard(Shard),
+    Commit(Commit),
     Merge(Box<Merge>),
     Sql(Box<Sql>),
     Nest(Nest),

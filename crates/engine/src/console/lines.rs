@@ -163,6 +163,14 @@ impl Lines {
         self.with(|state| state.line(Level::Info, "summary", fields));
     }
 
+    pub(crate) fn summary(&self, report: &impl serde::Serialize) {
+        let mut fields = json!({ "exit_code": 0 });
+        if let (Value::Object(fields), Value::Object(report)) = (&mut fields, json!(report)) {
+            fields.extend(report);
+        }
+        self.with(|state| state.line(Level::Info, "summary", fields));
+    }
+
     pub(crate) fn step_started(&self, step: &str) {
         self.with(|state| state.line(Level::Info, "step_started", json!({ "step": step })));
     }

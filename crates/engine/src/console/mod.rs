@@ -67,6 +67,14 @@ impl Console {
         }
     }
 
+    /// A command went as it should, and this is what it did.
+    pub(crate) fn summary(&self, report: &impl serde::Serialize) {
+        match self {
+            Console::Text(bar) => bar.end(),
+            Console::Json(lines) => lines.summary(report),
+        }
+    }
+
     /// A step of a job begins.
     pub(crate) fn step_started(&self, step: &str) {
         match self {

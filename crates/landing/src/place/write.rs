@@ -126,9 +126,9 @@ impl Place {
         }
     }
 
-    /// Brings many objects to other keys, side by side. On disk they move, and their bytes are made to
-    /// last first, so that files written plainly are safe behind this. A store copies them: what is at
-    /// the old keys is left to the caller, who can delete many at a time.
+    /// Brings many objects to other keys, side by side: a store copies them. On disk they get a second name,
+    /// and their bytes are made to last first, so that files written plainly are safe behind this. What is at
+    /// the old keys is left to the caller, who can delete many at a time, or do this again.
     ///
     /// # Errors
     ///
@@ -141,7 +141,7 @@ impl Place {
                     .iter()
                     .map(|(from, to)| Ok((self.disk_path(from)?, self.disk_path(to)?)))
                     .collect::<Result<Vec<_>, PlaceError>>()?;
-                self.on_disk(Action::Renaming, first, move || disk::rename_all(&paths)).await
+                self.on_disk(Action::Copying, first, move || disk::link_all(&paths)).await
             }
             Backend::Store { .. } => {
                 let copies = moves.iter().map(|(from, to)| self.copy(from, to));

@@ -8,6 +8,7 @@
 //!             shapes/  bookmarks/      what manifests refer to
 //!             staging/<run>/           files of runs that have not committed
 //!             running/<run>            says that a run is alive
+//!             running/planned-<n>/     plans of runs whose shards are at work, made on commit n
 //! ```
 //!
 //! A commit brings the staged files to their folders (a store copies, and what was staged goes at the
@@ -61,6 +62,24 @@ pub struct Running {
     /// Locked on disk: the system releases the lock of a process that dies.
     _lock: Option<File>,
     heartbeat: Option<tokio::task::JoinHandle<()>>,
+    keeps_staging: bool,
+}
+
+impl Running {
+    /// Leaves what is staged where it is, for it took others to write it.
+    pub fn keep_staging(&mut self) {
+        self.keeps_staging = true;
+    }
+
+    /// Ends with the plan that it has committed.
+    pub fn end_plan(&mut self, key: &str) {
+        self.keeps_staging = false;
+        // Void since the commit, the plan goes with the next run otherwise.
+        let _ = self.curated.io.wait(self.curated.place.delete(&[key]));
+        if let Some(folder) = self.curated.place.local_path(key).as_deref().and_then(Path::parent) {
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
 }
 
 impl Curated {
@@ -147,11 +166,67 @@ impl Curated {
     }
 
     fn read_json<T: DeserializeOwned>(&self, key: &str) -> Result<T, Error> {
-        let bytes = self.io.wait(self.place.read(key))?;
-        serde_json::from_slice(&bytes).map_err(|source| Error::Manifest {
-            key: self.place.address(key),
-            source: source.into(),
-        })
+        self.json_of(&self.place, key)
+    }
+
+    /// What a file of a run holds.
+    ///
+    /// # Errors
+    ///
+    /// The place cannot be read, or the file is damaged.
+    pub(crate) fn json_of<T: DeserializeOwned>(
+        &self,
+        place: &Place,
+        key: &str,
+    ) -> Result<T, Error> {
+        let bytes = self.io.wait(place.read(key))?;
+        serde_json::from_slice(&bytes)
+            .map_err(|source| Error::Manifest { key: place.address(key), source: source.into() })
+    }
+
+    /// Creates a file of a run, if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// The place refuses.
+    pub(crate) fn create_json(
+        &self,
+        place: &Place,
+        key: &str,
+        value: &impl Serialize,
+    ) -> Result<Creation, Error> {
+        Ok(self.io.wait(place.create(key, to_json(key, value)?))?)
+    }
+
+    /// Creates the plan of a run upon commit `sequence`, if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// The place refuses.
+    pub(crate) fn create_plan(
+        &self,
+        sequence: u64,
+        run_id: &str,
+        plan: &impl Serialize,
+    ) -> Result<Creation, Error> {
+        self.create_json(&self.place, &format!("{PLANNED}{sequence:020}/{run_id}.json"), plan)
+    }
+
+    /// The plan of a run: the commit that it was made upon, its key, and what it says. The newest, if there
+    /// are several; `None` without one.
+    ///
+    /// # Errors
+    ///
+    /// The place cannot be read, or the plan is damaged.
+    pub(crate) fn plan<T: DeserializeOwned>(
+        &self,
+        run_id: &str,
+    ) -> Result<Option<(u64, String, T)>, Error> {
+        let running = self.io.wait(self.place.list_from("_solder/running"))?;
+        let plans = running.iter().filter_map(|object| Some((planned(&object.key)?, object)));
+        let own = plans.filter(|((_, run), _)| *run == run_id).last();
+        let Some(((sequence, _), object)) = own else { return Ok(None) };
+        Ok(Some((sequence, object.key.clone(), self.read_json(&object.key)?)))
     }
 
     /// Stages a file that a manifest will refer to.
@@ -189,7 +264,8 @@ impl Curated {
                 (true, None, Some(self.heartbeat(key.clone())))
             }
         };
-        let running = Running { curated: self.clone(), key, _lock: lock, heartbeat };
+        let running =
+            Running { curated: self.clone(), key, _lock: lock, heartbeat, keeps_staging: false };
         self.remove_dead(&running.key, is_new)?;
         Ok(running)
     }
@@ -231,25 +307,31 @@ impl Curated {
     fn remove_dead(&self, own: &str, is_new: bool) -> Result<(), Error> {
         let mut running = self.io.wait(self.place.list_from("_solder/running"))?;
         let is_other = |object: &&Object| object.key != own;
-        if is_new && !running.iter().filter(is_other).any(|object| self.is_dead(object, &running)) {
+        let mut state = match running.iter().any(|object| planned(&object.key).is_some()) {
+            true => Some(self.latest()?),
+            false => None,
+        };
+        let is_dead = |object: &Object| self.dead(object, &running, state.as_ref()).is_some();
+        if is_new && !running.iter().filter(is_other).any(is_dead) {
             return Ok(());
         }
         // In this order: a file that is listed belongs to a run that is listed after it, or to one
         // that has ended since, and then the manifest read last knows it.
         let objects = self.io.wait(self.place.list())?;
         running = self.io.wait(self.place.list_from("_solder/running"))?;
+        let manifest = self.latest()?;
+        state = Some(manifest);
         let (mut alive, mut dead, mut locks) = (Vec::new(), Vec::new(), Vec::new());
         for object in running.iter().filter(is_other) {
-            match self.dead(object, &running) {
+            match self.dead(object, &running, state.as_ref()) {
                 Some(lock) => {
                     dead.push(object.key.clone());
                     locks.push(lock);
                 }
-                None => alive.push(object.key.rsplit('/').next().unwrap_or_default()),
+                None => alive.push(run_of(&object.key)),
             }
         }
-        let manifest = self.latest()?;
-        let named = named_files(&manifest);
+        let named = state.as_ref().map(named_files).unwrap_or_default();
         let mut garbage: Vec<String> = objects
             .into_iter()
             .map(|object| object.key)
@@ -265,12 +347,17 @@ impl Curated {
         Ok(removed?)
     }
 
-    fn is_dead(&self, marker: &Object, running: &[Object]) -> bool {
-        self.dead(marker, running).is_some()
-    }
-
-    /// Whether the run of a marker is dead, and on disk the lock that proves it.
-    fn dead(&self, marker: &Object, running: &[Object]) -> Option<Option<File>> {
+    /// Whether the run of a marker is dead, and on disk the lock that proves it. A plan is, when there is
+    /// a newer commit than that which it was made upon.
+    fn dead(
+        &self,
+        marker: &Object,
+        running: &[Object],
+        state: Option<&Manifest>,
+    ) -> Option<Option<File>> {
+        if let Some((sequence, _)) = planned(&marker.key) {
+            return state.is_some_and(|state| state.sequence != sequence).then_some(None);
+        }
         if let Some(path) = self.place.local_path(&marker.key) {
             let file = File::open(path).ok()?;
             return file.try_lock().is_ok().then_some(Some(file));
@@ -358,8 +445,27 @@ impl Drop for Running {
         }
         let run_id = self.key.rsplit('/').next().unwrap_or_default();
         // Whatever cannot be removed now, the next run removes.
-        let _ = self.curated.remove_staging(run_id);
+        if !self.keeps_staging {
+            let _ = self.curated.remove_staging(run_id);
+        }
         let _ = self.curated.io.wait(self.curated.place.delete(&[self.key.as_str()]));
+    }
+}
+
+/// How the folder of plans begins that were made upon one commit.
+const PLANNED: &str = "_solder/running/planned-";
+
+/// The commit and the run of a plan's key; `None` of other keys.
+fn planned(key: &str) -> Option<(u64, &str)> {
+    let (sequence, name) = key.strip_prefix(PLANNED)?.split_once('/')?;
+    Some((sequence.parse().ok()?, name.strip_suffix(".json")?))
+}
+
+/// The run that a marker is of.
+fn run_of(key: &str) -> &str {
+    match planned(key) {
+        Some((_, run)) => run,
+        None => key.rsplit('/').next().unwrap_or_default(),
     }
 }
 

@@ -360,10 +360,25 @@ impl<'a> Parser<'a> {
 /// any name is assigned: what got a hash in its name is named by its path. Names are compared as
 /// they are written. One text may match several paths: `id` is the path `$.id` and the column of
 /// `$.ID`. Where that matters, [`Selector::path`] tells which one the text spells out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Selector {
     text: Box<str>,
     path: JsonPath,
+}
+
+impl TryFrom<String> for Selector {
+    type Error = PathError;
+
+    fn try_from(text: String) -> Result<Self, PathError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Selector> for String {
+    fn from(selector: Selector) -> Self {
+        selector.text().to_owned()
+    }
 }
 
 impl Selector {

@@ -4,13 +4,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 use super::action::Action;
 use super::kind::Kinds;
 use super::path::{JsonPath, Selector};
 use super::registry::{PathId, Registry};
 
 /// What becomes of a record that holds a value a cast cannot convert (R14).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnCastError {
     /// The record goes to quarantine.
     #[default]

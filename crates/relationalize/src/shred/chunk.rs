@@ -163,7 +163,7 @@ pub struct Reject {
 }
 
 /// What was changed or noticed, counted; the report says so (R13, R14, R15).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counts {
     /// Members dropped since a later one of the same object has the same key (R15).
     pub duplicate_keys: u64,

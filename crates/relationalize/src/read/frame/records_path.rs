@@ -9,8 +9,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// A path from a document to its records: the part of JSONPath in the table above.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct RecordsPath {
     steps: Vec<Step>,
 }
@@ -88,6 +91,20 @@ fn is_plain_character(character: char) -> bool {
 impl fmt::Display for RecordsPath {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&path_text(&self.steps))
+    }
+}
+
+impl TryFrom<String> for RecordsPath {
+    type Error = RecordsPathError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<RecordsPath> for String {
+    fn from(path: RecordsPath) -> Self {
+        path.to_string()
     }
 }
 
