@@ -13,6 +13,7 @@
 #[path = "../lake/mod.rs"]
 mod lake;
 mod merge;
+mod shards;
 
 use std::collections::BTreeSet;
 use std::fs;
