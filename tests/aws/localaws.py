@@ -23,6 +23,7 @@ import sys
 import threading
 import time
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 REGION = "us-east-1"
@@ -222,27 +223,44 @@ def mend_batch() -> None:
 
 
 def run(job: Job) -> None:
-    """All attempts of a job, as its definition's retry strategy wants them."""
-    strategy = job.job_definition.retry_strategy or {}
-    limit = job._get_attempt_duration()
+    """A job to its end; one with array properties is as many children, and fails if one of them does."""
+    size = (job.array_properties or {}).get("size")
     job.status = "RUNNING"
     job.job_started_at = datetime.datetime.now()
-    for number in range(1, int(strategy.get("attempts", 1)) + 1):
-        job._start_attempt()
-        code, reason, stopped = attempt(job, number, limit * ARGUMENTS.second if limit else None)
-        container = {} if code is None else {"exitCode": code}
-        job.latest_attempt["container"].update(container, reason=reason)
-        # Batch does not try again what it stopped itself.
-        if code == 0 or stopped or wanted(strategy, code, reason) == "EXIT":
-            break
-        job._stop_attempt()
+    if size:
+        with ThreadPoolExecutor(max_workers=4) as children:
+            ends = list(children.map(lambda index: attempts(job, index), range(size)))
+        code = max(code or 0 for code, _ in ends)
+        reason = "Array Child Job failed" if code else ends[0][1]
+    else:
+        # Only then is there a container to tell of.
+        job.exit_code, reason = attempts(job)
+        code = job.exit_code
     # The description must be whole before the status says that it is.
-    job.exit_code = code
     job.job_stopped_reason = reason
     job._mark_stopped(success=code == 0)
 
 
-def attempt(job: Job, number: int, limit: float | None) -> tuple[int | None, str, bool]:
+def attempts(job: Job, index: int | None = None) -> tuple[int | None, str]:
+    """All attempts of a job or of an array's child, as the retry strategy wants them; how the last one ended."""
+    strategy = job.job_definition.retry_strategy or {}
+    limit = job._get_attempt_duration()
+    for number in range(1, int(strategy.get("attempts", 1)) + 1):
+        if index is None:
+            job._start_attempt()
+        code, reason, stopped = attempt(job, number, limit * ARGUMENTS.second if limit else None, index)
+        if index is None:
+            container = {} if code is None else {"exitCode": code}
+            job.latest_attempt["container"].update(container, reason=reason)
+        # Batch does not try again what it stopped itself.
+        if code == 0 or stopped or wanted(strategy, code, reason) == "EXIT":
+            break
+        if index is None:
+            job._stop_attempt()
+    return code, reason
+
+
+def attempt(job: Job, number: int, limit: float | None, index: int | None) -> tuple[int | None, str, bool]:
     """One process: its exit code, why it ended, and whether it was stopped."""
     properties = job.job_definition.container_properties
     overrides = job.container_overrides
@@ -250,9 +268,10 @@ def attempt(job: Job, number: int, limit: float | None) -> tuple[int | None, str
     program = ARGUMENTS.image / "bin" / command[0]
     if not program.exists():
         return None, f"CannotStartContainerError: no {command[0]} in the image", False
-    log = ARGUMENTS.logs / f"{job.job_name}-{job.job_id}-{number}.log"
+    child = "" if index is None else f"{index}-"
+    log = ARGUMENTS.logs / f"{job.job_name}-{job.job_id}-{child}{number}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen([program, *command[1:]], cwd=ARGUMENTS.image, env=environment(job, number),
+        process = subprocess.Popen([program, *command[1:]], cwd=ARGUMENTS.image, env=environment(job, number, index),
                                    stdout=output, stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
         end = time.monotonic() + limit if limit else None
         killed = None
@@ -270,13 +289,14 @@ def attempt(job: Job, number: int, limit: float | None) -> tuple[int | None, str
     return code, stopped or "Essential container in task exited", stopped is not None
 
 
-def environment(job: Job, number: int) -> dict[str, str]:
+def environment(job: Job, number: int, index: int | None) -> dict[str, str]:
     properties = job.job_definition.container_properties
     variables = {
         "TMPDIR": "/tmp",
         "AWS_BATCH_JOB_ID": job.job_id,
         "AWS_BATCH_JOB_ATTEMPT": str(number),
         "AWS_BATCH_JQ_NAME": job.job_queue.name,
+        **({} if index is None else {"AWS_BATCH_JOB_ARRAY_INDEX": str(index)}),
         # What the programs need to find this AWS, and an identity by which policies are looked up.
         "AWS_ENDPOINT_URL": ENDPOINT,
         "AWS_ALLOW_HTTP": "true",

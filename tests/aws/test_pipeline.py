@@ -96,6 +96,30 @@ def test_a_single_source_and_tables_by_name(cloud: Cloud, api: Api):
     assert cloud.sql("named", "select count(*) as n from letters") == ["1"]
 
 
+def test_shards_on_many_machines_make_the_same_tables(cloud: Cloud, api: Api):
+    """R21. Each source lands a part of its own, and so three shards are an array of three, one is none."""
+    names = ["north", "south", "west"]
+    for name in names:
+        source(cloud, api, name, name)
+        api.lists[name] = [order(number) for number in range(1, 6)]
+    first = cloud.execute("many", sources=names, area="many", shards=8)
+    assert first["output"]["status"] == "COMPLETE", first
+    assert outcomes(first, "tables") == {name: ("DONE", 0) for name in names}
+    arrays = [path.name for path in cloud.logs.glob("shard-*-*-1.log")]
+    assert len(arrays) == 3, arrays
+    assert cloud.sql("many", "select count(*) as n from south join south__lines on id = _root_id") == ["5"]
+
+    api.lists["west"].append(order(7))
+    again = cloud.execute("one-more", sources=names, area="many", shards=8)
+    assert outcomes(again, "tables") == {name: ("DONE", 0) for name in names}
+    assert cloud.attempts("shard")[-1] == [0] or [0] in cloud.attempts("shard")
+    assert cloud.sql("many", "select count(*) as n from west") == ["6"]
+
+    nothing = cloud.execute("nothing-new", sources=names, area="many", shards=8)
+    assert outcomes(nothing, "tables") == {name: ("DONE", 0) for name in names}
+    assert cloud.sql("many", "select count(*) as n from west") == ["6"]
+
+
 def test_truncate_and_reload_drops_what_the_source_no_longer_has(cloud: Cloud, api: Api):
     source(cloud, api, "stock", "items")
     api.lists["items"] = [order(number) for number in range(1, 6)]
