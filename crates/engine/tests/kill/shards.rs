@@ -81,6 +81,8 @@ fn r21_killed_shards() {
     for stage in OF_SHARD {
         let place = prepare();
         place.plan("run");
+        let nothing = place.sharded("commit", "run", &[]).output().unwrap();
+        assert_eq!(nothing.status.code(), Some(66), "no shard has begun");
         kill_at(&mut place.sharded("shard", "run", &["--number", "1"]), stage);
         place.shard("run", 2);
         place.shard("run", 0);

@@ -58,6 +58,8 @@ pub struct Server {
 #[derive(Default)]
 struct State {
     requests: Mutex<BTreeMap<&'static str, u64>>,
+    /// What requests for objects said beside the object, each once.
+    said: Mutex<BTreeSet<String>>,
     /// Keys that were read.
     read: Mutex<Vec<String>>,
     /// By the end of the key.
@@ -117,6 +119,11 @@ impl Server {
         std::fs::write(path, bytes).unwrap();
     }
 
+    /// What requests for objects said since the last time: the kind, encryption and key, who pays.
+    pub fn take_said(&self) -> Vec<String> {
+        std::mem::take(&mut *self.state.said.lock().unwrap()).into_iter().collect()
+    }
+
     /// Makes reading of the object that ends so fail.
     pub fn fail(&self, key_end: &'static str, fault: Fault) {
         *self.state.fault.lock().unwrap() = Some((key_end, fault));
@@ -170,6 +177,11 @@ struct Counted {
 impl Counted {
     fn count(&self, request: &'static str) {
         *self.state.requests.lock().unwrap().entry(request).or_default() += 1;
+    }
+
+    fn said<const N: usize>(&self, kind: &str, values: [Option<&str>; N]) {
+        let words: Vec<&str> = [kind].into_iter().chain(values.into_iter().flatten()).collect();
+        self.state.said.lock().unwrap().insert(words.join(" "));
     }
 
     async fn delay(&self) {
@@ -360,6 +372,7 @@ counted_requests! {
             request: S3Request<GetObjectInput>,
         ) -> S3Result<S3Response<GetObjectOutput>> {
             self.count("get_object");
+            self.said("get", [request.input.request_payer.as_ref().map(|who| who.as_str())]);
             let _under_way = UnderWay::begin(&self.state);
             self.delay().await;
             let key = request.input.key.clone();
@@ -404,6 +417,11 @@ counted_requests! {
             mut request: S3Request<PutObjectInput>,
         ) -> S3Result<S3Response<PutObjectOutput>> {
             self.count("put_object");
+            let PutObjectInput { server_side_encryption, ssekms_key_id, request_payer, .. } =
+                &request.input;
+            let encryption = server_side_encryption.as_ref().map(|kind| kind.as_str());
+            let payer = request_payer.as_ref().map(|who| who.as_str());
+            self.said("put", [encryption, ssekms_key_id.as_deref(), payer]);
             if self.state.ignores_conditions.load(Ordering::Relaxed) {
                 request.input.if_none_match = None;
             }

@@ -10,6 +10,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::memory::InMemory;
 use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 
+use super::profile::{self, Profile};
 use super::requests::{CountedConnector, Counters, Requests};
 
 /// The kinds of object stores.
@@ -91,6 +92,12 @@ fn connect(service: Service, root: &str) -> object_store::Result<Connected> {
             let mut builder = follow_s3_endpoint(AmazonS3Builder::from_env());
             if let Some(timeout) = request_timeout("AWS_TIMEOUT") {
                 builder = builder.with_config(AmazonS3ConfigKey::Client(TIMEOUT), timeout);
+            }
+            if profile::is_asked_for() {
+                builder = builder.with_credentials(Arc::new(Profile::default()));
+                if let Some(region) = profile::region() {
+                    builder = builder.with_region(region);
+                }
             }
             builder = builder.with_http_connector(connector.clone());
             Arc::new(builder.with_retry(retries()).with_url(root).build()?)

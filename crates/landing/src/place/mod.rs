@@ -15,6 +15,7 @@ mod connect;
 mod disk;
 mod list;
 mod mount;
+mod profile;
 mod read;
 mod requests;
 #[cfg(test)]

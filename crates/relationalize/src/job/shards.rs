@@ -12,6 +12,7 @@
 //! commits: its own, or another. `_seq` goes on from shard to shard with gaps, since how many records those
 //! before have is not known when a shard begins.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -343,8 +344,13 @@ fn standing_plan(
 fn read_parts(curated: &Curated, plan: &ShardPlan, crew: &Crew) -> Result<Parts, Error> {
     let run_id = &plan.settings.run_id;
     let staging = curated.staging(run_id)?;
-    let listed = crew.io.wait(staging.list())?;
-    let is_done = |number: &usize| listed.iter().any(|found| found.key == record_key(*number));
+    let listed = match crew.io.wait(staging.list()) {
+        // No shard has begun.
+        Err(error) if error.is_not_found() => Vec::new(),
+        listed => listed?,
+    };
+    let found: HashSet<&str> = listed.iter().map(|object| object.key.as_str()).collect();
+    let is_done = |number: &usize| found.contains(record_key(*number).as_str());
     let missing: Vec<usize> = (0..plan.shards.len()).filter(|number| !is_done(number)).collect();
     if !missing.is_empty() {
         return Err(Error::ShardsMissing {
