@@ -224,8 +224,8 @@ impl Curated {
     ) -> Result<Option<(u64, String, T)>, Error> {
         let running = self.io.wait(self.place.list_from("_solder/running"))?;
         let plans = running.iter().filter_map(|object| Some((planned(&object.key)?, object)));
-        let own = plans.filter(|((_, run), _)| *run == run_id).last();
-        let Some(((sequence, _), object)) = own else { return Ok(None) };
+        let mut own = plans.filter(|((_, run), _)| *run == run_id);
+        let Some(((sequence, _), object)) = own.next_back() else { return Ok(None) };
         Ok(Some((sequence, object.key.clone(), self.read_json(&object.key)?)))
     }
 

@@ -15,7 +15,7 @@ use crate::pipeline::{EntityResult, EntityTask, MAX_TOLD, lost_timestamps};
 use crate::relation::Table;
 use crate::shape::{JsonPath, PathId, Plan, Shape, StoredPath, find_maps};
 use crate::shred::Counts;
-use crate::stage::StagedFile;
+use crate::stage::{StagedFile, StagedQuarantine};
 
 /// What a shard has read of an entity.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,8 +26,8 @@ pub(super) struct Part {
     pub paths: Vec<StoredPath>,
     /// The files, staged.
     pub files: Vec<PartFile>,
-    /// The quarantine file: its key, rows and bytes.
-    pub quarantine: Option<(String, u64, u64)>,
+    /// The quarantine file, when there is one.
+    pub quarantine: Option<StagedQuarantine>,
     /// Records that became rows.
     pub num_records: u64,
     /// The number that the next record would have got.
@@ -61,7 +61,7 @@ impl Part {
     /// What a shard has read, when the shape began as `stored`.
     pub(super) fn of(
         result: EntityResult,
-        quarantine: Option<(String, u64, u64)>,
+        quarantine: Option<StagedQuarantine>,
         stored: &[StoredPath],
     ) -> Part {
         let plan = &result.plan;

@@ -18,7 +18,7 @@ use crate::relation::Table;
 use crate::report::{MapReport, Report};
 use crate::settings::{Drift, Settings};
 use crate::shape::{JsonPath, Plan, Shape};
-use crate::stage::QuarantineWriter;
+use crate::stage::{QuarantineWriter, StagedQuarantine};
 
 use super::parts::{Parts, unify};
 use super::place::Finishing;
@@ -45,7 +45,7 @@ pub(super) struct Run<'a> {
     /// Files to be brought to the final schema of their table.
     pub(super) finishing: Vec<Finishing>,
     /// Quarantine files, staged, with their entity.
-    pub(super) quarantine: Vec<(String, (String, u64, u64))>,
+    pub(super) quarantine: Vec<(String, StagedQuarantine)>,
 }
 
 impl<'a> Run<'a> {
@@ -151,7 +151,7 @@ impl<'a> Run<'a> {
         origin: &Origin,
         appends_to: Option<&Entity>,
         stored: Option<&StoredShape>,
-    ) -> Result<(EntityResult, Vec<(String, u64, u64)>), Error> {
+    ) -> Result<(EntityResult, Vec<StagedQuarantine>), Error> {
         let settings = self.settings;
         let taken: Vec<String> = self
             .manifest
@@ -350,7 +350,7 @@ impl<'a> Run<'a> {
         self.finish_files()?;
         pause_at("after-finishing");
         for (number, (name, file)) in self.quarantine.drain(..).enumerate() {
-            let (staged, num_rows, size_bytes) = file;
+            let StagedQuarantine { key: staged, num_rows, size_bytes } = file;
             let key = format!("_quarantine/{}-{number}.parquet", self.settings.run_id);
             self.publications.push(Publication { staged, key: key.clone() });
             let sequence = self.manifest.sequence;

@@ -17,6 +17,6 @@ mod sink;
 mod writer;
 
 pub use empty::write_empty;
-pub use quarantine::QuarantineWriter;
+pub use quarantine::{QuarantineWriter, StagedQuarantine};
 pub use rewrite::{read_columns, rewrite};
 pub use writer::{StageLimits, StagedFile, Stager};

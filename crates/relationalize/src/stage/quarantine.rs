@@ -7,6 +7,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
+use serde::{Deserialize, Serialize};
 use solder_landing::Place;
 
 use crate::error::Error;
@@ -18,6 +19,17 @@ use super::sink::Sink;
 
 /// Bytes that wait before they are written.
 const BATCH_BYTES: usize = 16 << 20;
+
+/// A quarantine file that was written and is not yet visible.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StagedQuarantine {
+    /// Key below the staging place.
+    pub key: String,
+    /// Rows.
+    pub num_rows: u64,
+    /// Bytes.
+    pub size_bytes: u64,
+}
 
 /// Writes rejected records of a run into one file.
 pub struct QuarantineWriter {
@@ -72,12 +84,12 @@ impl QuarantineWriter {
         if self.waiting_bytes > BATCH_BYTES { self.write() } else { Ok(()) }
     }
 
-    /// Completes the file; returns its key, rows and bytes when there is one.
+    /// Completes the file, when there is one.
     ///
     /// # Errors
     ///
     /// The place refuses.
-    pub fn finish(mut self) -> Result<Option<(String, u64, u64)>, Error> {
+    pub fn finish(mut self) -> Result<Option<StagedQuarantine>, Error> {
         if self.num_rows == 0 {
             return Ok(None);
         }
@@ -86,7 +98,7 @@ impl QuarantineWriter {
         let sink = writer.into_inner().map_err(Error::encode)?;
         let size_bytes =
             sink.complete().map_err(|source| Error::Write { key: self.key.clone(), source })?;
-        Ok(Some((self.key, self.num_rows, size_bytes)))
+        Ok(Some(StagedQuarantine { key: self.key, num_rows: self.num_rows, size_bytes }))
     }
 
     fn write(&mut self) -> Result<(), Error> {
