@@ -79,23 +79,28 @@ def compare(arguments, folder):
     run([*generate, "--to", folder / "raw/orders", "--files", "4"])
     run([engine, "relationalize", folder / "raw", folder / "curated", "--key", "order_id"])
     run([engine, "merge", "--staging", folder / "curated", "--into", folder / "lake"])
-    print("| query | Solder, whole process | DataFusion, query alone | ratio |")
-    print("|---|---|---|---|")
+    print("| query | Solder | DataFusion | ratio | its Python package, query alone |")
+    print("|---|---|---|---|---|")
     for name, statement in QUERIES.items():
-        ours, theirs = [], []
+        ours, bare, theirs = [], [], []
         for _ in range(arguments.rounds):
             began = time.perf_counter()
             command = [engine, "sql", "--lake", folder / "lake", "--format", "csv"]
             text = run([*command, "--threads", arguments.threads, "--command", statement])
             ours.append(time.perf_counter() - began)
+            began = time.perf_counter()
+            same = run([arguments.programs / "bare-datafusion", folder / "lake", arguments.threads, statement])
+            bare.append(time.perf_counter() - began)
             peer = [sys.executable, "-c", PEER, folder / "lake", arguments.threads, statement]
             seconds, *rows = run(peer).splitlines()
             theirs.append(float(seconds))
             expected = [row.split("\t") for row in rows]
             found = list(csv.reader(io.StringIO(text)))[1:]
             assert found == expected, f"{name}: {found} is not {expected}"
-        ours, theirs = statistics.median(ours), statistics.median(theirs)
-        print(f"| {name} | {ours:.3f} s | {theirs:.3f} s | {ours / theirs:.2f} |", flush=True)
+            assert [row.split("\t") for row in same.splitlines()] == expected, f"{name}: {same} is not {expected}"
+        ratio = statistics.median(mine / other for mine, other in zip(ours, bare))
+        ours, bare, theirs = map(statistics.median, (ours, bare, theirs))
+        print(f"| {name} | {ours:.3f} s | {bare:.3f} s | {ratio:.2f} | {theirs:.3f} s |", flush=True)
 
 
 def marts(arguments, folder):

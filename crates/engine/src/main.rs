@@ -38,7 +38,7 @@ use solder_relationalize::{
 
 use cli::{Cli, Command, Destination, Relationalize, ReportFormat};
 use console::Console;
-use output::page;
+use output::{SetAside, page};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -288,7 +288,8 @@ fn tell<T>(
     let mut written =
         destinations.manifest.map_or(Ok(()), |to| write_report(&to, object, &outcome));
     for to in &destinations.pages {
-        written = written.and(write_report(to, page(json), &outcome));
+        let page = page_of(json, reporting.masks_values());
+        written = written.and(page.and_then(|page| write_report(to, page, &outcome)));
     }
     match (outcome, written.and(printed)) {
         (Ok(done), Ok(())) => Ok(done),
@@ -299,6 +300,12 @@ fn tell<T>(
             Err(error)
         }
     }
+}
+
+/// The report as a page, with the first of the records that were set aside.
+fn page_of(report: &Value, masks: bool) -> Result<String, Error> {
+    let io = Io::start().map_err(no_threads)?;
+    Ok(page(report, &SetAside::read(&io, report, masks)))
 }
 
 /// Rebuilds the records of a root table, on stdout or in a file.

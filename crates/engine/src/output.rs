@@ -3,6 +3,7 @@
 mod landed;
 mod merged;
 mod page;
+mod set_aside;
 pub(crate) mod tally;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use solder_relationalize::{PlanReport, ShardReport};
 pub(crate) use landed::landed;
 pub(crate) use merged::merged;
 pub(crate) use page::page;
+pub(crate) use set_aside::SetAside;
 
 /// An error for machines: `error`, `exit_code`, `retryable`, `causes`, `help`.
 pub(crate) fn failure(error: &Error) -> Map<String, Value> {

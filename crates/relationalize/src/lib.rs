@@ -35,3 +35,4 @@ pub use nest::{nest, nest_to};
 pub use pipeline::{Crew, Stop};
 pub use pool::Pool;
 pub use settings::{Drift, KeyRule, Settings, Threshold, ThresholdError, new_run_id};
+pub use stage::{Quarantined, read_quarantine};

@@ -24,6 +24,9 @@ pub struct Report {
     /// Where and why, of the first twenty of each entity; values are not told.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub quarantined: Vec<String>,
+    /// The files that hold them all, with their bytes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quarantine_files: Vec<String>,
     /// Bytes of JSON, decompressed.
     pub bytes_read: u64,
     /// Objects read.

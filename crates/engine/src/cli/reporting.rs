@@ -12,6 +12,10 @@ pub(crate) struct Reporting {
     #[arg(long, value_name = "FORMAT", value_parser = report_to, default_value = "text")]
     report: Vec<ReportTo>,
 
+    /// Show records that were set aside without their values on the page
+    #[arg(long, hide_short_help = true)]
+    mask_values: bool,
+
     /// Write the report as JSON to this file or URL as well
     ///
     /// After the commit; when the run fails, an object with `error`, `exit_code` and `causes`.
@@ -67,6 +71,11 @@ impl Reporting {
             ReportTo::Page(_) => None,
         });
         said.unwrap_or(ReportFormat::Text)
+    }
+
+    /// Whether pages show no values of records.
+    pub(crate) fn masks_values(&self) -> bool {
+        self.mask_values
     }
 
     /// Where pages go.

@@ -1,18 +1,20 @@
 //! The report as a page for people: one file with all that it needs, light and dark, for phones and desks.
 //!
-//! It is made of the report as JSON, so that it shows what programs get, and no value of a record.
+//! It is made of the report as JSON, so that it shows what programs get; and of the records that were set aside, whose
+//! values are in no report.
 
 use std::fmt::Write;
 
 use serde_json::{Value as Json, json};
 use solder_relationalize::readable::{count, size, thousands};
 
+use super::set_aside::{Record, SetAside};
 use super::tally::{self, items};
 
 const STYLE: &str = include_str!("page.css");
 
 /// The page of a job's report, or of one command's.
-pub(crate) fn page(report: &Json) -> String {
+pub(crate) fn page(report: &Json, set_aside: &SetAside) -> String {
     let of_command;
     let job = match report["steps"].is_array() {
         true => report,
@@ -29,7 +31,7 @@ pub(crate) fn page(report: &Json) -> String {
     failures(&mut body, &steps);
     timings(&mut body, &steps);
     for step in &steps {
-        details(&mut body, step);
+        details(&mut body, step, set_aside);
     }
     let title = escaped(title);
     format!(
@@ -238,7 +240,7 @@ fn timings(page: &mut String, steps: &[&Json]) {
 }
 
 /// All that a step tells.
-fn details(page: &mut String, step: &Json) {
+fn details(page: &mut String, step: &Json, set_aside: &SetAside) {
     let report = &step["report"];
     let outcome = step["outcome"].as_str().unwrap_or_default();
     let _ = writeln!(
@@ -259,7 +261,7 @@ fn details(page: &mut String, step: &Json) {
     if report["records_read"].is_u64() {
         tables(page, report);
         changes(page, report);
-        quarantine(page, report);
+        quarantine(page, report, set_aside);
     }
     merged(page, report);
     findings(page, report);
@@ -409,16 +411,30 @@ fn listed(page: &mut String, title: &str, lines: Vec<String>) {
     }
 }
 
-fn quarantine(page: &mut String, report: &Json) {
+fn quarantine(page: &mut String, report: &Json, set_aside: &SetAside) {
     let num = report["records_quarantined"].as_u64().unwrap_or(0);
     if num == 0 {
         return;
     }
-    let lines: Vec<String> =
-        items(&report["quarantined"]).map(|line| format!("<code>{}</code>", text(line))).collect();
+    let mut lines: Vec<String> = set_aside.of(report).map(record).collect();
+    if lines.is_empty() {
+        let places = items(&report["quarantined"]);
+        lines = places.map(|line| format!("<code>{}</code>", text(line))).collect();
+    }
     let title = format!("Set aside: {}", count(num, "bad record"));
     listed(page, &title, lines);
-    page.push_str("<p class=\"soft\">Their bytes are in <code>_quarantine/</code>; no value is shown here.</p>\n");
+    page.push_str("<p class=\"soft\">All of them are in <code>_quarantine/</code>.</p>\n");
+}
+
+/// A record that was set aside, to be opened.
+fn record(record: &Record) -> String {
+    let Record { place, reason, text } = record;
+    format!(
+        "<details><summary><code>{}</code> {}</summary><pre>{}</pre></details>",
+        escaped(place),
+        escaped(reason),
+        escaped(text)
+    )
 }
 
 fn merged(page: &mut String, report: &Json) {
@@ -478,7 +494,7 @@ mod tests {
             "quarantined": ["<script>alert(1)</script>:1: bad"],
             "tables": [{ "name": "a\"<b", "rows": 1, "parent": null }],
         });
-        let page = page(&report);
+        let page = page(&report, &SetAside::default());
         assert!(!page.contains("<script") && !page.contains("<i>") && !page.contains("\"<b"));
         assert!(page.contains("&lt;script&gt;"));
     }
@@ -486,7 +502,7 @@ mod tests {
     #[test]
     fn a_failed_command_is_a_page_as_well() {
         let report = json!({ "error": "no input", "exit_code": 66, "causes": ["x"] });
-        let page = page(&report);
+        let page = page(&report, &SetAside::default());
         assert!(page.contains("exit code 66") && page.contains("no input"));
     }
 }

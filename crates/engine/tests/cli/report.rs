@@ -27,6 +27,26 @@ fn r16_summary_of_a_run() {
     assert!(!tolerant.stdout.contains("any number being tolerated"));
 }
 
+/// J5: a record that was set aside stands on the page, as text; masked, its members alone; in JSON, nothing.
+#[test]
+fn j5_records_that_were_set_aside_stand_on_the_page() {
+    let bad = r#"{"name":"<script>Ada</script>","at":{"city":"Paris"}}"#;
+    let folder =
+        Folder::new().with("raw/donors/1.ndjson", &format!("{bad}\n{{\"id\":1}}\n{{\"Ada"));
+    let run = "relationalize raw curated --key id --report json --report html=page.html";
+    let shown = folder.engine(run);
+    assert_eq!((shown.code, shown.stdout.contains("Ada")), (0, false), "{}", shown.stdout);
+    let page = folder.read("page.html");
+    assert!(page.contains("&lt;script&gt;Ada&lt;/script&gt;") && page.contains("Paris"), "{page}");
+    assert!(page.contains("raw/donors/1.ndjson:1</code>") && !page.contains("<script"));
+    let masked = folder.engine(&format!("{run} --mask-values"));
+    assert_eq!(masked.code, 0);
+    let page = folder.read("page.html");
+    let members = "{&quot;name&quot;: string, &quot;at&quot;: {&quot;city&quot;: string}}";
+    assert!(page.contains(members) && page.contains("<pre>5 bytes</pre>"), "{page}");
+    assert!(!page.contains("Ada") && !page.contains("Paris"));
+}
+
 /// R11, R20: what came in, and what changed.
 #[test]
 fn r20_summary_of_runs_that_follow() {

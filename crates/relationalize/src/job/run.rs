@@ -353,6 +353,7 @@ impl<'a> Run<'a> {
             let StagedQuarantine { key: staged, num_rows, size_bytes } = file;
             let key = format!("_quarantine/{}-{number}.parquet", self.settings.run_id);
             self.publications.push(Publication { staged, key: key.clone() });
+            self.report.quarantine_files.push(self.curated.place().address(&key));
             let sequence = self.manifest.sequence;
             let entity = Some(name);
             let file = DataFile { key, num_rows, size_bytes, sequence, entity };

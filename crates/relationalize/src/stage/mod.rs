@@ -17,6 +17,6 @@ mod sink;
 mod writer;
 
 pub use empty::write_empty;
-pub use quarantine::{QuarantineWriter, StagedQuarantine};
+pub use quarantine::{QuarantineWriter, Quarantined, StagedQuarantine, read_quarantine};
 pub use rewrite::{read_columns, rewrite};
 pub use writer::{StageLimits, StagedFile, Stager};

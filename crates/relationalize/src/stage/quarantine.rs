@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use arrow_array::builder::{BinaryBuilder, Int64Builder, StringBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 use serde::{Deserialize, Serialize};
 use solder_landing::Place;
@@ -145,4 +148,54 @@ impl QuarantineWriter {
             ],
         )
     }
+}
+
+/// A record as it lies in quarantine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Where it was read.
+    pub object: String,
+    /// Its line there, from 1.
+    pub line: u64,
+    /// Why it was set aside.
+    pub reason: String,
+    /// Its bytes.
+    pub raw: Vec<u8>,
+}
+
+/// The first records of a quarantine file, at most `limit`; none of a file that is larger than 64 MiB.
+///
+/// # Errors
+///
+/// The file cannot be read, or is no quarantine file.
+pub fn read_quarantine(io: &Io, address: &str, limit: usize) -> Result<Vec<Quarantined>, Error> {
+    const MAX_BYTES: u64 = 64 << 20;
+    let (place, key) = Place::parse_object(address)?;
+    if io.wait(place.object(&key))?.size_bytes > MAX_BYTES {
+        return Ok(Vec::new());
+    }
+    let bytes = io.wait(place.read(&key))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(Error::encode)?;
+    let reader = reader.with_limit(limit).build().map_err(Error::encode)?;
+    let mut records = Vec::new();
+    for batch in reader {
+        let batch = batch.map_err(|error| Error::encode(ParquetError::from(error)))?;
+        records.extend(records_of(&batch).unwrap_or_default());
+    }
+    Ok(records)
+}
+
+/// The rows of a batch; `None` when it lacks a column.
+fn records_of(batch: &RecordBatch) -> Option<Vec<Quarantined>> {
+    let text = |name: &str| batch.column_by_name(name)?.as_string_opt::<i32>();
+    let (objects, reasons) = (text("object")?, text("reason")?);
+    let lines = batch.column_by_name("line")?.as_primitive_opt::<Int64Type>()?;
+    let raw = batch.column_by_name("raw")?.as_binary_opt::<i32>()?;
+    let record = |row| Quarantined {
+        object: objects.value(row).to_owned(),
+        line: lines.value(row).unsigned_abs(),
+        reason: reasons.value(row).to_owned(),
+        raw: raw.value(row).to_vec(),
+    };
+    Some((0..batch.num_rows()).map(record).collect())
 }
