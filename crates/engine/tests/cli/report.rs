@@ -31,8 +31,7 @@ fn r16_summary_of_a_run() {
 #[test]
 fn j5_records_that_were_set_aside_stand_on_the_page() {
     let bad = r#"{"name":"<script>Ada</script>","at":{"city":"Paris"}}"#;
-    let folder =
-        Folder::new().with("raw/donors/1.ndjson", &format!("{bad}\n{{\"id\":1}}\n{{\"Ada"));
+    let folder = Folder::new().with("raw/donors/1.ndjson", format!("{bad}\n{{\"id\":1}}\n{{\"Ada"));
     let run = "relationalize raw curated --key id --report json --report html=page.html";
     let shown = folder.engine(run);
     assert_eq!((shown.code, shown.stdout.contains("Ada")), (0, false), "{}", shown.stdout);
