@@ -1,0 +1,1 @@
+//! What those who operate the programs see: traces, metrics, lineage, task tokens, catalogs.
