@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Error;
 
-use super::decompress::{Counted, decompressed_within};
+use super::decompress::decompressed_within;
 use super::frame::{FrameOptions, Framer, NameHint, Segment};
 use super::source::Sources;
 
@@ -36,17 +36,37 @@ pub struct BlockOptions {
 pub struct Blocks {
     sources: Sources,
     options: BlockOptions,
-    open: Option<(usize, Framer<Box<dyn Read + Send>>)>,
+    open: Option<Open>,
     /// What the framer of an object works in, kept for the next object.
     memory: Vec<u8>,
     /// Bytes read since the last block, as stored.
-    stored_bytes: Arc<AtomicU64>,
+    stored_bytes: u64,
+}
+
+/// The object that is cut.
+struct Open {
+    number: usize,
+    framer: Framer<Box<dyn Read + Send>>,
+    /// Bytes of it that were read, where they are others than those that are framed.
+    compressed_bytes: Option<Arc<AtomicU64>>,
+    /// How many of them were told.
+    told_bytes: u64,
+}
+
+impl Open {
+    /// Bytes read since the last call, as stored.
+    fn new_bytes(&mut self) -> u64 {
+        let compressed = self.compressed_bytes.as_ref();
+        let read = compressed
+            .map_or_else(|| self.framer.num_bytes_read(), |bytes| bytes.load(Ordering::Relaxed));
+        read - std::mem::replace(&mut self.told_bytes, read)
+    }
 }
 
 impl Blocks {
     /// Cuts the objects of `sources`.
     pub fn new(sources: Sources, options: BlockOptions) -> Blocks {
-        Blocks { sources, options, open: None, memory: Vec::new(), stored_bytes: Arc::default() }
+        Blocks { sources, options, open: None, memory: Vec::new(), stored_bytes: 0 }
     }
 
     /// The next block, its bytes in `buffer`; `None` at the end of the input.
@@ -61,16 +81,18 @@ impl Blocks {
             if self.open.is_none() && !self.open_next()? {
                 break;
             }
-            let Some((object, framer)) = &mut self.open else { break };
-            match framer.next_segment(&mut block.bytes, self.options.target_bytes) {
-                Ok(Some(segment)) => block.segments.push((*object as u32, segment)),
+            let Some(open) = &mut self.open else { break };
+            let segment = open.framer.next_segment(&mut block.bytes, self.options.target_bytes);
+            self.stored_bytes += open.new_bytes();
+            match segment {
+                Ok(Some(segment)) => block.segments.push((open.number as u32, segment)),
                 Ok(None) => self.close(),
                 Err(source) => {
-                    return Err(Error::Read { object: self.sources.address(*object), source });
+                    return Err(Error::Read { object: self.sources.address(open.number), source });
                 }
             }
         }
-        block.stored_bytes = self.stored_bytes.swap(0, Ordering::Relaxed);
+        block.stored_bytes = std::mem::take(&mut self.stored_bytes);
         Ok(if block.segments.is_empty() { None } else { Some(block) })
     }
 
@@ -78,18 +100,22 @@ impl Blocks {
         let Some(opened) = self.sources.open_next() else { return Ok(false) };
         let (object, reader) = opened?;
         let failed = |source| Error::Read { object: self.sources.address(object), source };
-        let reader = Counted::new(reader, self.stored_bytes.clone());
-        let (_, reader) = decompressed_within(reader, self.options.max_ratio).map_err(failed)?;
+        let decompressed = decompressed_within(reader, self.options.max_ratio).map_err(failed)?;
         let mut frame = self.options.frame.clone();
         frame.hint = name_hint(&self.sources.address(object));
         let memory = std::mem::take(&mut self.memory);
-        self.open = Some((object, Framer::with_memory(reader, frame, memory)));
+        self.open = Some(Open {
+            number: object,
+            framer: Framer::with_memory(decompressed.reader, frame, memory),
+            compressed_bytes: decompressed.compressed_bytes,
+            told_bytes: 0,
+        });
         Ok(true)
     }
 
     fn close(&mut self) {
-        if let Some((_, framer)) = self.open.take() {
-            self.memory = framer.into_memory();
+        if let Some(open) = self.open.take() {
+            self.memory = open.framer.into_memory();
         }
     }
 }

@@ -77,73 +77,73 @@ pub enum DecompressError {
     },
 }
 
-/// The bytes of `reader` without their compression, and which one it was (R1).
-///
-/// An empty object is [`Compression::Plain`]. Memory is the codec's window and one buffer of
-/// 32 KiB; plain bytes are not buffered.
-///
-/// # Errors
-///
-/// When the first bytes cannot be read or the codec cannot be set up. Reading on from the result
-/// fails when the compressed stream is corrupt or ends too early; it never ends cleanly then.
-pub fn decompressed<R: Read + Send + 'static>(
-    mut reader: R,
-) -> io::Result<(Compression, Box<dyn Read + Send>)> {
+/// How an object is compressed, and what was read of it to know.
+fn recognised(reader: &mut impl Read) -> io::Result<(Compression, Cursor<Vec<u8>>)> {
     let mut magic = Vec::with_capacity(MAGIC_BYTES);
-    reader.by_ref().take(MAGIC_BYTES as u64).read_to_end(&mut magic)?;
-    let compression = Compression::recognise(&magic);
-    let input = Cursor::new(magic).chain(reader);
+    reader.take(MAGIC_BYTES as u64).read_to_end(&mut magic)?;
+    Ok((Compression::recognise(&magic), Cursor::new(magic)))
+}
+
+fn decoder<R: Read + Send + 'static>(
+    compression: Compression,
+    input: R,
+) -> io::Result<Box<dyn Read + Send>> {
     let buffered = |input| BufReader::with_capacity(BUFFER_BYTES, input);
-    let output: Box<dyn Read + Send> = match compression {
+    Ok(match compression {
         Compression::Plain => Box::new(input),
         Compression::Gzip => Box::new(MultiGzDecoder::new(buffered(input))),
         Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(buffered(input))?),
         Compression::Bzip2 => Box::new(MultiBzDecoder::new(buffered(input))),
         Compression::Xz => Box::new(XzDecoder::new_multi_decoder(buffered(input))),
-    };
-    Ok((compression, output))
+    })
 }
 
-/// Like [`decompressed`], and no compressed object may grow more than `max_ratio` times (R17).
+/// The plain bytes of an object.
+pub struct Decompressed {
+    /// Reads them.
+    pub reader: Box<dyn Read + Send>,
+    /// How many bytes of the object were read, of a compressed one; a plain one has no others.
+    pub compressed_bytes: Option<Arc<AtomicU64>>,
+}
+
+/// The bytes of an object without its compression (R1), which may not make it grow more than `max_ratio`
+/// times (R17).
 ///
-/// The ratio is looked at once more than 64 MiB came out. It is measured against the bytes read,
-/// which may be one buffer ahead of the bytes used.
+/// An empty object is [`Compression::Plain`]. Memory is the codec's window and one buffer of
+/// 32 KiB; plain bytes are not buffered. The ratio is looked at once more than 64 MiB came out. It is
+/// measured against the bytes read, which may be one buffer ahead of the bytes used.
 ///
 /// # Errors
 ///
-/// As [`decompressed`]; reading from the result also fails with an [`io::Error`] that carries
-/// [`DecompressError::RatioExceeded`].
+/// When the first bytes cannot be read or the codec cannot be set up. Reading on from the result fails when
+/// the compressed stream is corrupt or ends too early, it never ends cleanly then; and with an [`io::Error`]
+/// that carries [`DecompressError::RatioExceeded`].
 pub fn decompressed_within<R: Read + Send + 'static>(
-    reader: R,
+    mut reader: R,
     max_ratio: u64,
-) -> io::Result<(Compression, Box<dyn Read + Send>)> {
-    let compressed_bytes = Arc::new(AtomicU64::new(0));
-    let counted = Counted::new(reader, Arc::clone(&compressed_bytes));
-    let (compression, output) = decompressed(counted)?;
+) -> io::Result<Decompressed> {
+    let (compression, magic) = recognised(&mut reader)?;
+    let input = magic.chain(reader);
     if compression == Compression::Plain {
-        return Ok((compression, output));
+        // Nothing stands between: a reader of our own would have memory cleared before each read.
+        return Ok(Decompressed { reader: Box::new(input), compressed_bytes: None });
     }
+    let compressed_bytes = Arc::new(AtomicU64::new(0));
+    let counted = Counted { reader: input, num_bytes: compressed_bytes.clone() };
     let guard = RatioGuard {
-        reader: output,
-        compressed_bytes,
+        reader: decoder(compression, counted)?,
+        compressed_bytes: compressed_bytes.clone(),
         decompressed_bytes: 0,
         max_ratio,
         free_bytes: RATIO_FREE_BYTES,
     };
-    Ok((compression, Box::new(guard)))
+    Ok(Decompressed { reader: Box::new(guard), compressed_bytes: Some(compressed_bytes) })
 }
 
 /// Counts the bytes that pass.
-pub(super) struct Counted<R> {
+struct Counted<R> {
     reader: R,
     num_bytes: Arc<AtomicU64>,
-}
-
-impl<R> Counted<R> {
-    /// Adds the bytes of `reader` to `num_bytes`, as they pass.
-    pub(super) fn new(reader: R, num_bytes: Arc<AtomicU64>) -> Self {
-        Self { reader, num_bytes }
-    }
 }
 
 impl<R: Read> Read for Counted<R> {

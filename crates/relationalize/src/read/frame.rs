@@ -224,6 +224,11 @@ impl<R: Read> Framer<R> {
         self.window.into_memory()
     }
 
+    /// Bytes of the object read so far.
+    pub fn num_bytes_read(&self) -> u64 {
+        self.window.num_bytes_read()
+    }
+
     /// Appends whole records to `block` until it holds at least `target_bytes`, or the object ends.
     ///
     /// A segment may end earlier, where the next record is far away in the object or many bytes

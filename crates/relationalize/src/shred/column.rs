@@ -6,6 +6,7 @@
 use crate::shape::Kinds;
 
 use super::number::{write_integer, write_number};
+use super::text::copy_to_special;
 
 /// Which rows of a column hold a value: one bit per row, none at all while every row does.
 #[derive(Clone, Debug, Default)]
@@ -27,19 +28,23 @@ impl Validity {
     }
 
     /// Marks `row` as valid and the rows skipped before it as null. Rows come in ascending order.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, row: u32) {
-        if row != self.rows && !self.has_nulls {
-            self.write_out();
-        }
-        if self.has_nulls {
-            let word = (row / 64) as usize;
-            if word >= self.words.len() {
-                self.words.resize(word + 1, 0);
-            }
-            self.words[word] |= 1 << (row % 64);
+        if self.has_nulls || row != self.rows {
+            self.push_among_nulls(row);
         }
         self.rows = row + 1;
+    }
+
+    fn push_among_nulls(&mut self, row: u32) {
+        if !self.has_nulls {
+            self.write_out();
+        }
+        let word = (row / 64) as usize;
+        if word >= self.words.len() {
+            self.words.resize(word + 1, 0);
+        }
+        self.words[word] |= 1 << (row % 64);
     }
 
     fn write_out(&mut self) {
@@ -135,6 +140,23 @@ impl Texts {
     pub fn push(&mut self, text: &[u8]) {
         self.bytes.extend_from_slice(text);
         self.close();
+    }
+
+    /// Adds the bytes of `text` from `at` to the first one that a JSON string cannot simply contain, and
+    /// returns its offset: `text.len()` where there is none.
+    #[inline(always)]
+    pub(super) fn push_plain(&mut self, text: &[u8], at: usize) -> usize {
+        let start = self.bytes.len();
+        let end = copy_to_special(text, at, &mut self.bytes);
+        self.bytes.truncate(start + (end - at));
+        self.close();
+        end
+    }
+
+    /// Takes the last string back.
+    #[cold]
+    pub(super) fn pop(&mut self) {
+        self.truncate(self.len().saturating_sub(1));
     }
 
     /// Adds what `write` appends as one string.
@@ -290,6 +312,49 @@ impl ScalarColumn {
                 texts.push_with(|out| value.write_text(out));
             }
             (_, value) => self.push_other(value),
+        }
+    }
+
+    /// Puts the JSON string whose first byte is at `start` of `text` at `row`, where the column holds strings
+    /// alone and this one has no escape; returns the offset of its closing quote. Else nothing happens.
+    #[inline(always)]
+    pub(super) fn push_plain_string(
+        &mut self,
+        row: u32,
+        text: &[u8],
+        start: usize,
+    ) -> Option<usize> {
+        let Values::String(texts) = &mut self.values else { return None };
+        let end = texts.push_plain(text, start);
+        if text.get(end) != Some(&b'"') {
+            texts.pop();
+            return None;
+        }
+        self.validity.push(row);
+        Some(end)
+    }
+
+    /// Puts an integer at `row`.
+    #[inline(always)]
+    pub(super) fn push_integer(&mut self, row: u32, value: i64) {
+        match &mut self.values {
+            Values::Integer(values) => {
+                self.validity.push(row);
+                values.push(value);
+            }
+            _ => self.push(row, Scalar::Integer(value)),
+        }
+    }
+
+    /// Puts a float at `row`.
+    #[inline(always)]
+    pub(super) fn push_float(&mut self, row: u32, value: f64) {
+        match &mut self.values {
+            Values::Float(values) => {
+                self.validity.push(row);
+                values.push(value);
+            }
+            _ => self.push(row, Scalar::Float(value)),
         }
     }
 

@@ -2,6 +2,7 @@
 mod cast;
 mod chunk;
 mod column;
+mod direct;
 mod duplicates;
 pub mod number;
 mod shredder;

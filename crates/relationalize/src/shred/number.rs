@@ -114,6 +114,9 @@ pub struct Float {
 /// Decimal numbers of up to 15 digits survive the way through float64.
 const MAX_SURE_DIGITS: u32 = 15;
 
+/// Numbers below have at most [`MAX_SURE_DIGITS`] digits.
+const MAX_SURE_MANTISSA: u64 = 10_u64.pow(MAX_SURE_DIGITS);
+
 /// The powers of ten that float64 holds exactly.
 const POWERS_OF_TEN: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
@@ -173,6 +176,14 @@ fn parse_short(text: &[u8]) -> Option<f64> {
     let scale = POWERS_OF_TEN.get(usize::try_from(power.unsigned_abs()).ok()?)?;
     let value = if power < 0 { value / scale } else { value * scale };
     Some(if is_negative { -value } else { value })
+}
+
+/// `mantissa` with so many of its digits behind the point, where both it and the power of ten are exact in
+/// float64, so that the one division between them rounds correctly; none where they are not.
+#[inline(always)]
+pub(super) fn short_float(mantissa: u64, num_fraction: usize) -> Option<f64> {
+    let scale = POWERS_OF_TEN.get(num_fraction)?;
+    (mantissa < MAX_SURE_MANTISSA).then(|| mantissa as f64 / scale)
 }
 
 /// An exponent of at most three digits.

@@ -12,6 +12,7 @@ use super::chunk::{
     ColumnChunk, ColumnData, Positions, RecordKeys, Reject, SeenPath, Shredded, TableChunk,
 };
 use super::column::{ScalarColumn, Texts};
+use super::direct::{Detour, Direct};
 use super::duplicates::last_wins;
 use super::tape::{Limits, Tape};
 use super::text::skip_whitespace;
@@ -24,6 +25,9 @@ pub struct Shredder {
     walk: Walk,
     /// Records of the block at hand that lack a part of the declared key.
     num_without_key: u64,
+    /// Takes the way of the unusual record for all.
+    #[cfg(test)]
+    pub(super) only_by_tape: bool,
 }
 
 /// Where a record lies.
@@ -39,7 +43,14 @@ impl Shredder {
     /// A shredder that knows the plan and has seen nothing yet.
     pub fn new(plan: Arc<Plan>) -> Shredder {
         let walk = Walk::new(&plan);
-        Shredder { plan, tape: Tape::default(), walk, num_without_key: 0 }
+        Shredder {
+            plan,
+            tape: Tape::default(),
+            walk,
+            num_without_key: 0,
+            #[cfg(test)]
+            only_by_tape: false,
+        }
     }
 
     /// The tables of one block. `object_hashes` has a hash of the key of every object of the input.
@@ -136,6 +147,23 @@ impl Shredder {
     ) -> Result<usize, String> {
         let limits = Limits { max_depth: u32::try_from(self.plan.max_depth).unwrap_or(u32::MAX) };
         let text = place.text.get(..end).unwrap_or_default();
+        let mark = self.walk.mark();
+        let is_direct = self.plan.any_record || text.get(at) == Some(&b'{');
+        #[cfg(test)]
+        let is_direct = is_direct && !self.only_by_tape;
+        if let Some(text) = utf8.and_then(|text| text.get(..end)).filter(|_| is_direct) {
+            let mut direct = Direct {
+                plan: &self.plan,
+                text,
+                tape: &mut self.tape,
+                walk: &mut self.walk,
+                depth_left: limits.max_depth,
+            };
+            match direct.record(at) {
+                Ok(behind) => return self.keyed(behind),
+                Err(Detour) => self.walk.take_back(mark),
+            }
+        }
         let parsed = match utf8.and_then(|text| text.get(..end)) {
             Some(text) => self.tape.parse_str(text, at, limits),
             None => self.tape.parse(text, at, limits),
@@ -147,7 +175,6 @@ impl Shredder {
         if !self.plan.any_record && text.get(at) != Some(&b'{') {
             return Err(format!("not an object: the record is {}", value_name(text.get(at))));
         }
-        let mark = self.walk.mark();
         let mut walked = self.walk.record(&self.plan, text, self.tape.tokens());
         if walked == Err(Refusal::DuplicateKey) {
             self.walk.take_back(mark);
@@ -163,6 +190,11 @@ impl Shredder {
                 return Err(format!("`{path}`: {found} here does not convert to {to}"));
             }
         }
+        self.keyed(behind)
+    }
+
+    /// The end of the record walked last, unless it lacks a part of the declared key.
+    fn keyed(&mut self, behind: usize) -> Result<usize, String> {
         if let Some(missing) = self.walk.missing_key() {
             self.num_without_key += 1;
             let key = self.plan.keys.get(missing).map_or("", |key| key.text());

@@ -53,26 +53,54 @@ fn skip_whitespace_run(text: &[u8], mut at: usize) -> usize {
     }
 }
 
+/// A mark in the high bit of the first byte of `word` that a string cannot simply contain: a quote, a
+/// backslash or a control character; 0 where there is none. Bytes behind the first one may be marked, too.
+#[inline(always)]
+fn specials(word: u64) -> u64 {
+    // A subtraction borrows from a byte's high bit exactly where the byte is too small, and from the
+    // bytes above it, so that the lowest bit is always right and the others need not be. A byte that has
+    // its high bit set is never special.
+    let quotes = (word ^ repeat(b'"')).wrapping_sub(repeat(1));
+    let backslashes = (word ^ repeat(b'\\')).wrapping_sub(repeat(1));
+    let controls = word.wrapping_sub(repeat(0x20));
+    (quotes | backslashes | controls) & !word & HIGH_BITS
+}
+
+fn is_special(byte: u8) -> bool {
+    byte == b'"' || byte == b'\\' || byte < 0x20
+}
+
 /// The offset of the first byte at or after `at` that a string cannot simply contain: a quote, a
 /// backslash or a control character; the length of the text where there is none.
 #[inline(always)]
 pub(crate) fn find_special(text: &[u8], mut at: usize) -> usize {
     while let Some(word) = word_at(text, at) {
-        // A subtraction borrows from a byte's high bit exactly where the byte is too small, and
-        // from the bytes above it, so that the lowest bit is always right and the others need not
-        // be. A byte that has its high bit set is never special.
-        let quotes = (word ^ repeat(b'"')).wrapping_sub(repeat(1));
-        let backslashes = (word ^ repeat(b'\\')).wrapping_sub(repeat(1));
-        let controls = word.wrapping_sub(repeat(0x20));
-        let special = (quotes | backslashes | controls) & !word & HIGH_BITS;
+        let special = specials(word);
         if special != 0 {
             return at + special.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
     let rest = text.get(at..).unwrap_or_default();
-    let special = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
-    at + special.unwrap_or(rest.len())
+    at + rest.iter().position(|&byte| is_special(byte)).unwrap_or(rest.len())
+}
+
+/// [`find_special`] that copies what it passes to `out`, and up to seven bytes more.
+#[inline(always)]
+pub(super) fn copy_to_special(text: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
+    while let Some(word) = word_at(text, at) {
+        // Eight bytes are one store; a copy of any other length would be a call.
+        out.extend_from_slice(&word.to_le_bytes());
+        let special = specials(word);
+        if special != 0 {
+            return at + special.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = text.get(at..).unwrap_or_default();
+    let length = rest.iter().position(|&byte| is_special(byte)).unwrap_or(rest.len());
+    out.extend_from_slice(rest.get(..length).unwrap_or_default());
+    at + length
 }
 
 /// Whether two texts are the same: eight bytes at a time, since most are too short for a call to be
@@ -103,7 +131,7 @@ pub(super) fn scan_string(text: &[u8], start: usize) -> Result<(usize, Kind), Sy
 /// The rest of a string from its first special byte on, which is not its closing quote; every
 /// escape is checked.
 #[inline(never)]
-fn scan_escaped(text: &[u8], mut at: usize) -> Result<usize, SyntaxError> {
+pub(super) fn scan_escaped(text: &[u8], mut at: usize) -> Result<usize, SyntaxError> {
     loop {
         match text.get(at) {
             Some(b'"') => return Ok(at),

@@ -16,6 +16,7 @@ use crate::shape::{Action, ColumnType, Kinds, OnCastError, PathId, PathRule, Pla
 use super::cast::{Spelled, cast};
 use super::chunk::{Counts, Lengths};
 use super::column::{Scalar, ScalarColumn, Texts};
+use super::direct::SpelledKey;
 use super::number::{Integer, parse_float, parse_int};
 use super::tape::{Kind, Token};
 use super::text::{is_same, unescape};
@@ -46,49 +47,65 @@ pub(super) struct Node {
     pub elements: Option<TableIndex>,
     /// The table of the entries of maps here.
     pub entries: Option<TableIndex>,
-    members: Members,
+    pub members: Members,
+    /// No rule says how values here are to be taken: they go where their kind belongs.
+    pub is_plain: bool,
 }
 
 /// The members of an object, in the order they were met.
 #[derive(Debug, Default)]
-struct Members {
-    nodes: Vec<(Box<[u8]>, NodeIndex)>,
+pub(super) struct Members {
+    nodes: Vec<Member>,
     /// Made once there are too many to compare one by one.
     by_key: HashMap<Box<[u8]>, usize>,
-    /// Where the next key is expected: API objects repeat the same order.
-    expected: usize,
+}
+
+#[derive(Debug)]
+struct Member {
+    key: Box<[u8]>,
+    node: NodeIndex,
+    spelled: SpelledKey,
 }
 
 const MEMBERS_COMPARED: usize = 8;
 
 impl Members {
+    /// The position and the node of the member with this key. API objects repeat the same order: the
+    /// key is `expected` at the position behind that of the key before it.
     #[inline]
-    fn find(&mut self, key: &[u8]) -> Option<NodeIndex> {
-        if let Some((expected, node)) = self.nodes.get(self.expected)
-            && is_same(expected, key)
+    fn find(&self, key: &[u8], expected: usize) -> Option<(usize, NodeIndex)> {
+        if let Some(member) = self.nodes.get(expected)
+            && is_same(&member.key, key)
         {
-            self.expected += 1;
-            return Some(*node);
+            return Some((expected, member.node));
         }
         let position = if self.nodes.len() <= MEMBERS_COMPARED {
-            self.nodes.iter().position(|(known, _)| is_same(known, key))
+            self.nodes.iter().position(|known| is_same(&known.key, key))
         } else {
             self.by_key.get(key).copied()
         }?;
-        self.expected = position + 1;
-        self.nodes.get(position).map(|(_, node)| *node)
+        self.nodes.get(position).map(|member| (position, member.node))
     }
 
-    fn insert(&mut self, key: &[u8], node: NodeIndex) {
+    /// The node of the member at position `expected` and the byte behind its colon, where `text` spells
+    /// it at byte `at`, behind the opening quote.
+    #[inline(always)]
+    pub fn spelled(&self, text: &[u8], at: usize, expected: usize) -> Option<(NodeIndex, usize)> {
+        let member = self.nodes.get(expected)?;
+        let behind = member.spelled.end_in(text, at)?;
+        Some((member.node, behind))
+    }
+
+    fn insert(&mut self, key: &[u8], node: NodeIndex) -> usize {
         let position = self.nodes.len();
-        self.nodes.push((key.into(), node));
-        self.expected = position + 1;
+        self.nodes.push(Member { key: key.into(), node, spelled: SpelledKey::of(key) });
         if self.nodes.len() == MEMBERS_COMPARED + 1 {
-            let all = self.nodes.iter().zip(0..).map(|((key, _), at)| (key.clone(), at));
+            let all = self.nodes.iter().zip(0..).map(|(member, at)| (member.key.clone(), at));
             self.by_key = all.collect();
         } else if self.nodes.len() > MEMBERS_COMPARED {
             self.by_key.insert(key.into(), position);
         }
+        position
     }
 }
 
@@ -152,7 +169,7 @@ pub(super) struct Walk {
     /// The nodes of the values walked since the last record that stays, as far as [`Node::num_others`]
     /// counts them.
     visits: Vec<NodeIndex>,
-    scratch: Vec<u8>,
+    pub scratch: Vec<u8>,
     cast_scratch: Vec<u8>,
 }
 
@@ -160,6 +177,18 @@ impl Node {
     /// Times present in this block.
     pub fn num_seen(&self) -> u64 {
         self.num_others + self.scalars.values.num_values() as u64
+    }
+
+    /// Whether there is a value in `row` already.
+    #[inline(always)]
+    pub fn is_taken(&self, row: u32) -> bool {
+        self.next_row == row + 1
+    }
+
+    /// Notes that there is a value in `row`.
+    #[inline(always)]
+    pub fn take_row(&mut self, row: u32) {
+        self.next_row = row + 1;
     }
 
     /// Takes the scalars out; the next block will have about as many.
@@ -212,6 +241,7 @@ impl Walk {
     fn add_node(&mut self, plan: &Plan, path: PathId, table: TableIndex) -> NodeIndex {
         let rule = plan.rule(path);
         let node = self.nodes.len();
+        let is_plain = rule.action.is_none() && !rule.is_map;
         if let Some(key) = rule.key
             && table == 0
             && let Some(slot) = self.keys.get_mut(key)
@@ -232,6 +262,7 @@ impl Walk {
             elements: None,
             entries: None,
             members: Members::default(),
+            is_plain,
         });
         node
     }
@@ -260,6 +291,31 @@ impl Walk {
         table
     }
 
+    /// A new row of the root table, with its node.
+    pub fn next_record(&mut self) -> Option<(NodeIndex, u32)> {
+        let root = self.tables.first_mut()?;
+        root.num_rows += 1;
+        Some((root.row, root.num_rows - 1))
+    }
+
+    /// A new row of an array's table, with its node: the element at `position` of an array in `parent_row`;
+    /// `join` is the array's ordinal, for the Glue profile.
+    #[inline]
+    pub fn next_element(
+        &mut self,
+        table: TableIndex,
+        parent_row: u32,
+        position: u32,
+        join: Option<u32>,
+    ) -> Option<(NodeIndex, u32)> {
+        let elements = self.tables.get_mut(table)?;
+        elements.num_rows += 1;
+        elements.parent_rows.push(parent_row);
+        elements.index.push(position as i32);
+        elements.joins.extend(join);
+        Some((elements.row, elements.num_rows - 1))
+    }
+
     /// Walks the value of one record into the next row of the root table.
     ///
     /// # Errors
@@ -267,11 +323,71 @@ impl Walk {
     /// The record is to be walked again or set aside; what was added so far is still there until
     /// [`Walk::take_back`].
     pub fn record(&mut self, plan: &Plan, text: &[u8], tokens: &[Token]) -> Result<(), Refusal> {
-        let Some(root) = self.tables.first_mut() else { return Ok(()) };
-        let (row, node) = (root.num_rows, root.row);
-        root.num_rows += 1;
+        let Some((node, row)) = self.next_record() else { return Ok(()) };
         Record { plan, text, tokens, walk: self }.value(0, node, row)?;
         Ok(())
+    }
+
+    /// Notes a value that is no scalar of the node's column.
+    #[inline]
+    pub fn add_other(&mut self, index: NodeIndex, kinds: Kinds) {
+        if let Some(node) = self.nodes.get_mut(index) {
+            node.num_others += 1;
+            self.visits.push(index);
+        }
+        self.add_kinds(index, kinds);
+    }
+
+    #[inline]
+    pub fn add_kinds(&mut self, index: NodeIndex, kinds: Kinds) {
+        if let Some(node) = self.nodes.get_mut(index)
+            && !node.kinds.contains(kinds)
+        {
+            self.undo.push(Undo { node: index, kinds: node.kinds });
+            if node.kinds == Kinds::none() {
+                self.touched.push(index);
+            }
+            node.kinds |= kinds;
+        }
+    }
+
+    /// The table of the elements of arrays at a node, made for the first of them.
+    pub fn element_table(
+        &mut self,
+        plan: &Plan,
+        index: NodeIndex,
+        is_list: bool,
+    ) -> Option<TableIndex> {
+        let node = self.nodes.get(index)?;
+        if let Some(table) = node.elements {
+            return Some(table);
+        }
+        let (path, parent) = (node.path, node.table);
+        let row_path = plan.registry.child(path, Step::Element);
+        let table = self.add_table(plan, row_path, Some(parent), false, is_list);
+        self.nodes.get_mut(index)?.elements = Some(table);
+        Some(table)
+    }
+
+    /// The position and the node of the member of `index` with this key, made for the first one.
+    #[inline]
+    pub fn member(
+        &mut self,
+        plan: &Plan,
+        key: &[u8],
+        index: NodeIndex,
+        expected: usize,
+    ) -> Option<(usize, NodeIndex)> {
+        let node = self.nodes.get(index)?;
+        if let Some(found) = node.members.find(key, expected) {
+            return Some(found);
+        }
+        let (parent, table) = (node.path, node.table);
+        let step = Step::Key(String::from_utf8_lossy(key).into());
+        let path = plan.registry.child(parent, step);
+        let member = self.add_node(plan, path, table);
+        let position = self.nodes.get_mut(index)?.members.insert(key, member);
+        Some((position, member))
     }
 
     /// Whether every part of the declared key holds a scalar in the record walked last.
@@ -344,11 +460,11 @@ impl Walk {
 }
 
 /// One record on its way.
-struct Record<'a> {
-    plan: &'a Plan,
-    text: &'a [u8],
-    tokens: &'a [Token],
-    walk: &'a mut Walk,
+pub(super) struct Record<'a> {
+    pub plan: &'a Plan,
+    pub text: &'a [u8],
+    pub tokens: &'a [Token],
+    pub walk: &'a mut Walk,
 }
 
 impl Record<'_> {
@@ -357,16 +473,16 @@ impl Record<'_> {
     /// Recursion is as deep as the record is nested, which the parser has limited. A scalar ends here, and
     /// most values are scalars: so the body belongs into the loops over members and elements.
     #[inline(always)]
-    fn value(&mut self, at: usize, index: NodeIndex, row: u32) -> Result<usize, Refusal> {
+    pub fn value(&mut self, at: usize, index: NodeIndex, row: u32) -> Result<usize, Refusal> {
         let (Some(token), Some(node)) = (self.tokens.get(at), self.walk.nodes.get_mut(index))
         else {
             return Ok(at + 1);
         };
-        if node.next_row == row + 1 {
+        if node.is_taken(row) {
             // The member stood in this object before.
             return Err(Refusal::DuplicateKey);
         }
-        node.next_row = row + 1;
+        node.take_row(row);
         if node.rule.action.is_some() {
             return self.with_action(at, index, row);
         }
@@ -375,7 +491,7 @@ impl Record<'_> {
             Kind::Object => return self.object(at, index, row),
             Kind::Array => return self.array(at, index, row),
             Kind::Null | Kind::Extent => {
-                self.add_other(index, Kinds::NULL);
+                self.walk.add_other(index, Kinds::NULL);
                 return Ok(at + 1);
             }
             Kind::True => Scalar::Boolean(true),
@@ -393,32 +509,9 @@ impl Record<'_> {
         let kind = scalar.kind();
         node.scalars.push(row, scalar);
         if !node.kinds.contains(kind) {
-            self.add_kinds(index, kind);
+            self.walk.add_kinds(index, kind);
         }
         Ok(at + 1)
-    }
-
-    /// Notes a value that is no scalar of the node's column.
-    #[inline]
-    fn add_other(&mut self, index: NodeIndex, kinds: Kinds) {
-        if let Some(node) = self.walk.nodes.get_mut(index) {
-            node.num_others += 1;
-            self.walk.visits.push(index);
-        }
-        self.add_kinds(index, kinds);
-    }
-
-    #[inline]
-    fn add_kinds(&mut self, index: NodeIndex, kinds: Kinds) {
-        if let Some(node) = self.walk.nodes.get_mut(index)
-            && !node.kinds.contains(kinds)
-        {
-            self.walk.undo.push(Undo { node: index, kinds: node.kinds });
-            if node.kinds == Kinds::none() {
-                self.walk.touched.push(index);
-            }
-            node.kinds |= kinds;
-        }
     }
 
     /// Token behind a container, and how many members or elements it has.
@@ -431,46 +524,45 @@ impl Record<'_> {
         if self.walk.nodes.get(index).is_some_and(|node| node.rule.is_map) {
             return self.map(at, index, row);
         }
-        self.add_other(index, Kinds::OBJECT);
+        self.walk.add_other(index, Kinds::OBJECT);
         let (behind, _) = self.extent(at);
-        if let Some(node) = self.walk.nodes.get_mut(index) {
-            node.members.expected = 0;
-        }
+        let mut expected = 0;
         let mut at = at + 2;
         while at < behind {
-            let Some(member) = self.member(at, index) else { return Ok(behind) };
+            let Some((position, member)) = self.member(at, index, expected) else {
+                return Ok(behind);
+            };
+            expected = position + 1;
             at = self.value(at + 1, member, row)?;
         }
         Ok(behind)
     }
 
-    /// The node of the member whose key is at token `at`.
+    /// Position and node of the member whose key is at token `at`.
     #[inline]
-    fn member(&mut self, at: usize, index: NodeIndex) -> Option<NodeIndex> {
+    fn member(
+        &mut self,
+        at: usize,
+        index: NodeIndex,
+        expected: usize,
+    ) -> Option<(usize, NodeIndex)> {
         let token = self.tokens.get(at)?;
-        let node = self.walk.nodes.get_mut(index)?;
-        let mut key = token.bytes(self.text);
-        if token.kind == Kind::EscapedString {
-            self.walk.scratch.clear();
-            let replaced = unescape(key, &mut self.walk.scratch);
-            self.walk.counts.replaced_surrogates += u64::from(replaced);
-            key = &self.walk.scratch;
+        let key = token.bytes(self.text);
+        if token.kind != Kind::EscapedString {
+            return self.walk.member(self.plan, key, index, expected);
         }
-        if let Some(member) = node.members.find(key) {
-            return Some(member);
-        }
-        let (parent, table, key) = (node.path, node.table, Box::<[u8]>::from(key));
-        let step = Step::Key(String::from_utf8_lossy(&key).into());
-        let path = self.plan.registry.child(parent, step);
-        let member = self.walk.add_node(self.plan, path, table);
-        self.walk.nodes.get_mut(index)?.members.insert(&key, member);
-        Some(member)
+        let mut decoded = Vec::new();
+        let replaced = unescape(key, &mut decoded);
+        self.walk.counts.replaced_surrogates += u64::from(replaced);
+        self.walk.member(self.plan, &decoded, index, expected)
     }
 
     fn array(&mut self, at: usize, index: NodeIndex, row: u32) -> Result<usize, Refusal> {
-        self.add_other(index, Kinds::ARRAY);
+        self.walk.add_other(index, Kinds::ARRAY);
         let (behind, num_elements) = self.extent(at);
-        let Some(table) = self.element_table(index, false) else { return Ok(behind) };
+        let Some(table) = self.walk.element_table(self.plan, index, false) else {
+            return Ok(behind);
+        };
         if let Some(node) = self.walk.nodes.get_mut(index) {
             node.array_lengths.push(row, num_elements);
         }
@@ -478,35 +570,20 @@ impl Record<'_> {
         let mut at = at + 2;
         let mut position = 0;
         while at < behind {
-            let Some(elements) = self.walk.tables.get_mut(table) else { return Ok(behind) };
-            let (element, element_row) = (elements.row, elements.num_rows);
-            elements.num_rows += 1;
-            elements.parent_rows.push(row);
-            elements.index.push(position);
+            let join = self.plan.glue_keys.then_some(join as u32);
+            let Some((element, element_row)) = self.walk.next_element(table, row, position, join)
+            else {
+                return Ok(behind);
+            };
             position += 1;
-            if self.plan.glue_keys {
-                elements.joins.push(join as u32);
-            }
             at = self.value(at, element, element_row)?;
         }
         Ok(behind)
     }
 
-    fn element_table(&mut self, index: NodeIndex, is_list: bool) -> Option<TableIndex> {
-        let node = self.walk.nodes.get(index)?;
-        if let Some(table) = node.elements {
-            return Some(table);
-        }
-        let (path, parent) = (node.path, node.table);
-        let row_path = self.plan.registry.child(path, Step::Element);
-        let table = self.walk.add_table(self.plan, row_path, Some(parent), false, is_list);
-        self.walk.nodes.get_mut(index)?.elements = Some(table);
-        Some(table)
-    }
-
     /// An object used as a map: an entry a row (R10).
     fn map(&mut self, at: usize, index: NodeIndex, row: u32) -> Result<usize, Refusal> {
-        self.add_other(index, Kinds::MAP);
+        self.walk.add_other(index, Kinds::MAP);
         let (behind, num_entries) = self.extent(at);
         let Some(node) = self.walk.nodes.get(index) else { return Ok(behind) };
         let table = match node.entries {
@@ -564,11 +641,11 @@ impl Record<'_> {
         let (path, timestamps) = (node.path, node.rule.timestamps);
         match node.rule.action {
             Some(Action::Drop) => {
-                self.add_other(index, Kinds::NULL);
+                self.walk.add_other(index, Kinds::NULL);
                 return Ok(behind);
             }
             _ if token.kind == Kind::Null => {
-                self.add_other(index, Kinds::NULL);
+                self.walk.add_other(index, Kinds::NULL);
                 return Ok(behind);
             }
             Some(Action::Json) => {
@@ -586,7 +663,7 @@ impl Record<'_> {
             Some(Action::List) if token.kind == Kind::Array => {
                 let elements = self.tokens.get(at + 2..behind).unwrap_or_default();
                 if elements.iter().all(|token| !matches!(token.kind, Kind::Object | Kind::Array)) {
-                    self.element_table(index, true);
+                    self.walk.element_table(self.plan, index, true);
                     return self.array(at, index, row);
                 }
                 return self
@@ -651,7 +728,7 @@ impl Record<'_> {
                 match action {
                     Some(Action::Project(to)) if !is_of_type(scalar.kind(), to) => {
                         self.walk.counts.projected_away += 1;
-                        self.add_other(index, Kinds::NULL);
+                        self.walk.add_other(index, Kinds::NULL);
                     }
                     _ => self.push(index, row, scalar),
                 }
@@ -674,7 +751,7 @@ impl Record<'_> {
         match self.plan.on_cast_error {
             OnCastError::Null => {
                 self.walk.counts.cast_nulls += 1;
-                self.add_other(index, Kinds::NULL);
+                self.walk.add_other(index, Kinds::NULL);
                 Ok(())
             }
             OnCastError::Quarantine => Err(Refusal::Cast { path, to: to.to_owned(), found }),
@@ -691,7 +768,7 @@ impl Record<'_> {
                 node.scalars.push(row, scalar);
             }
         }
-        self.add_kinds(index, kind);
+        self.walk.add_kinds(index, kind);
     }
 }
 
@@ -720,7 +797,7 @@ fn kind_name(kind: Kind) -> &'static str {
 }
 
 #[inline]
-fn integer(text: &[u8]) -> Scalar<'_> {
+pub(super) fn integer(text: &[u8]) -> Scalar<'_> {
     match parse_int(text) {
         Integer::Small(value) => Scalar::Integer(value),
         Integer::Big(_) => Scalar::Number(Kinds::BIG, text),
@@ -729,7 +806,7 @@ fn integer(text: &[u8]) -> Scalar<'_> {
 }
 
 #[inline]
-fn float<'a>(text: &'a [u8], exact_numbers: bool, counts: &mut Counts) -> Scalar<'a> {
+pub(super) fn float<'a>(text: &'a [u8], exact_numbers: bool, counts: &mut Counts) -> Scalar<'a> {
     let float = parse_float(text);
     if float.overflow || (exact_numbers && !float.exact) {
         return Scalar::Number(Kinds::NUMBER, text);
@@ -739,7 +816,7 @@ fn float<'a>(text: &'a [u8], exact_numbers: bool, counts: &mut Counts) -> Scalar
 }
 
 #[inline]
-fn string(text: &[u8], timestamps: bool) -> Scalar<'_> {
+pub(super) fn string(text: &[u8], timestamps: bool) -> Scalar<'_> {
     if timestamps && parse_timestamp(text).is_some() {
         Scalar::String(Kinds::TIMESTAMP, text)
     } else {

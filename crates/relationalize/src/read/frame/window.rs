@@ -73,6 +73,11 @@ impl<R: Read> Window<R> {
         self.base + self.place as u64
     }
 
+    /// Bytes of the object read so far.
+    pub(super) fn num_bytes_read(&self) -> u64 {
+        self.base + self.end as u64
+    }
+
     /// What is in memory from the place on.
     pub(super) fn rest(&self) -> &[u8] {
         &self.bytes[self.place..self.end]
@@ -179,27 +184,14 @@ impl<R: Read> Window<R> {
         self.base = self.offset();
         (self.place, self.end) = (0, 0);
         let start = block.len();
-        let (mut filled, end) = (start, start + num_bytes);
-        let result = loop {
-            if filled == end || self.ended {
-                break Ok(());
-            }
-            // What is made ready for a read is still in the cache when the read comes.
-            if filled == block.len() {
-                block.resize(end.min(filled + CHUNK_BYTES), 0);
-            }
-            match read(&mut self.reader, &mut block[filled..]) {
-                Ok(0) => self.ended = true,
-                Ok(num_bytes) => filled += num_bytes,
-                Err(error) => break Err(error),
-            }
-        };
-        block.truncate(filled);
-        self.base += (filled - start) as u64;
+        // Reads into memory as it is: clearing it first would cost as much as reading.
+        let result = self.reader.by_ref().take(num_bytes as u64).read_to_end(block);
+        self.ended = matches!(result, Ok(read_bytes) if read_bytes < num_bytes);
+        self.base += (block.len() - start) as u64;
         // No more than a start for what may come: nobody asks this window for lines any more.
         self.known_line = (1, self.base);
         self.base_line_start = self.base;
-        result
+        result.map(drop)
     }
 }
 

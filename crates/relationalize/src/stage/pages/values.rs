@@ -72,10 +72,31 @@ pub struct Texts {
 }
 
 /// The least and the greatest of some texts.
-#[derive(Default)]
 struct TextBounds {
     least: Option<Vec<u8>>,
     greatest: Option<Vec<u8>>,
+    /// Their first bytes; what lies between is between them.
+    least_start: u64,
+    greatest_start: u64,
+}
+
+impl Default for TextBounds {
+    fn default() -> TextBounds {
+        TextBounds { least: None, greatest: None, least_start: u64::MAX, greatest_start: 0 }
+    }
+}
+
+/// The first eight bytes as a number that sorts as they do, zeros for those that are missing.
+#[inline(always)]
+fn start_of(text: &[u8]) -> u64 {
+    match text.first_chunk::<8>() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => {
+            let mut bytes = [0; 8];
+            bytes.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
+            u64::from_be_bytes(bytes)
+        }
+    }
 }
 
 /// Longer texts are cut in the statistics.
@@ -167,13 +188,28 @@ impl Texts {
 impl TextBounds {
     #[inline]
     fn widen(&mut self, text: &[u8]) {
+        // Nearly every text is told apart by its first bytes.
+        let start = start_of(text);
+        if start <= self.least_start || start >= self.greatest_start {
+            self.widen_to(text);
+        }
+    }
+
+    #[inline(never)]
+    fn widen_to(&mut self, text: &[u8]) {
         match &mut self.least {
             Some(least) if **least <= *text => {}
-            least => *least = Some(text.to_vec()),
+            least => {
+                *least = Some(text.to_vec());
+                self.least_start = start_of(text);
+            }
         }
         match &mut self.greatest {
             Some(greatest) if **greatest >= *text => {}
-            greatest => *greatest = Some(text.to_vec()),
+            greatest => {
+                *greatest = Some(text.to_vec());
+                self.greatest_start = start_of(text);
+            }
         }
     }
 
