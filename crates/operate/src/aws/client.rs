@@ -166,6 +166,12 @@ impl Client {
         self.made("sts:GetCallerIdentity").await?.region("sts:GetCallerIdentity")
     }
 
+    /// Waits as between two attempts of a call, for who repeats more than single calls.
+    pub async fn pause(&self, attempts: usize) {
+        let retries = self.retries.unwrap_or_else(Retries::from_env);
+        tokio::time::sleep(retries.wait(attempts)).await;
+    }
+
     async fn made(&self, action: &str) -> Result<&Made, Error> {
         let make = || async {
             let config = match &self.given {
