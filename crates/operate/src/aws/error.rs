@@ -168,11 +168,13 @@ fn fault_of(code: &str, status: u16) -> Fault {
         | "RequestThrottled"
         | "RequestThrottledException"
         | "SlowDown" => Fault::Throttled,
-        "InternalFailure"
+        "FederationSourceRetryableException"
+        | "InternalFailure"
         | "InternalServiceException"
         | "OperationTimeoutException"
         | "RequestTimeout"
         | "RequestTimeoutException"
+        | "ResourceNotReadyException"
         | "ServiceUnavailable" => Fault::Unavailable,
         _ if status == 429 => Fault::Throttled,
         _ if status >= 500 || status == 408 => Fault::Unavailable,

@@ -255,11 +255,19 @@ fn is_same_folder(one: &str, other: &str) -> bool {
     one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
-/// A text that the catalog takes: without line breaks and other signs of control, cut where it is too long.
-fn single_line(text: &str, max_chars: usize) -> String {
-    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    match text.chars().count() > max_chars {
-        true => plain.take(max_chars - 1).chain(['…']).collect(),
-        false => plain.collect(),
+/// A text that the catalog takes: without line breaks and other signs of control, cut where it is too long. The
+/// catalog counts units of UTF-16.
+fn single_line(text: &str, max_units: usize) -> String {
+    let is_allowed = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
+    let plain: String = text.chars().map(|c| if is_allowed(c) { c } else { ' ' }).collect();
+    if plain.encode_utf16().count() <= max_units {
+        return plain;
     }
+    let mut left = max_units - '…'.len_utf16();
+    let fits = |c: &char| {
+        let is_room = c.len_utf16() <= left;
+        left = left.saturating_sub(c.len_utf16());
+        is_room
+    };
+    plain.chars().take_while(fits).chain(['…']).collect()
 }

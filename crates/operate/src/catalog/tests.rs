@@ -169,7 +169,12 @@ async fn g2_a_delta_table_says_what_it_is() {
 #[tokio::test]
 async fn g2_names_are_lower_case_and_comments_fit() {
     let long = format!("$.{}", "é".repeat(400));
-    let columns = vec![column("Total", "double", &long), column("b", "string", "$.\"a\nb\"")];
+    let wide = format!("$.{}", "😀".repeat(200));
+    let columns = vec![
+        column("Total", "double", &long),
+        column("b", "string", "$.\"a\nb\""),
+        column("c", "string", &wide),
+    ];
     let table = Table { name: "Root_Lines".to_owned(), columns, ..donors() };
     let glue = Glue::with_database("crm");
     let report = registered(&glue.start(), &[table]).await;
@@ -179,6 +184,10 @@ async fn g2_names_are_lower_case_and_comments_fit() {
     let comment = columns[0]["Comment"].as_str().unwrap();
     assert_eq!((comment.chars().count(), comment.chars().last()), (255, Some('…')));
     assert_eq!(columns[1]["Comment"], "$.\"a b\"");
+    // The catalog counts units of UTF-16, of which these signs have two.
+    let comment = columns[2]["Comment"].as_str().unwrap();
+    assert_eq!(comment, format!("$.{}…", "😀".repeat(126)));
+    assert_eq!(comment.encode_utf16().count(), 255);
 }
 
 #[rstest]
