@@ -178,15 +178,19 @@ impl Client {
                 Some(config) => config.clone(),
                 None => aws_config::defaults(BehaviorVersion::latest()).load().await,
             };
+            let credentials = config.credentials_provider().map(AwsCredentials::of);
             let http = reqwest::Client::builder()
                 .user_agent(concat!("solder/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(CONNECT_TIMEOUT)
                 .timeout(ATTEMPT_TIMEOUT)
-                .build()
-                .map_err(|source| Error::Sign { action: action.to_owned(), source: source.into() });
-            let credentials = config.credentials_provider().map(AwsCredentials::of);
-            Ok(Made { config, credentials, http: http? })
+                .build();
+            match http {
+                Ok(http) => Ok(Made { config, credentials, http }),
+                Err(source) => {
+                    Err(Error::Sign { action: action.to_owned(), source: source.into() })
+                }
+            }
         };
         self.made.get_or_try_init(make).await
     }

@@ -55,11 +55,12 @@ async fn a_query_is_a_form() {
 
 #[tokio::test]
 async fn throttling_faults_and_lost_connections_are_retried() {
-    for failure in [
+    let failures: [fn() -> Answer; 3] = [
         || refuses(400, "ThrottlingException"),
         || refuses(500, "InternalServiceException"),
         || None,
-    ] {
+    ];
+    for failure in failures {
         let server = after(2, failure);
         let answer = server.client().call(&Service::GLUE, "GetTable", &json!({})).await;
         assert_eq!(answer.unwrap(), json!({"is": "there"}));

@@ -52,7 +52,7 @@ pub enum Error {
         /// Tables in all.
         num_tables: usize,
         /// What AWS says.
-        source: aws::Error,
+        source: Box<aws::Error>,
     },
 
     /// Somebody else changed the table, again and again.

@@ -42,10 +42,9 @@ async fn register_all(
             true => Some("another table has this name, but for upper and lower case".to_owned()),
             false => table.fault(),
         };
-        reports.push(match fault {
+        let report = match fault {
             Some(why) => TableReport::refused(&name, why),
             None => {
-                let num_done = reports.len();
                 let registering = Registering { client, database, table, name };
                 registering.run().await.map_err(|failure| {
                     let table = format!("{}.{}", database.name(), table.catalog_name());
@@ -53,14 +52,15 @@ async fn register_all(
                         Failure::Contended => Error::Contended { table, attempts: MAX_ATTEMPTS },
                         Failure::Call(source) => Error::Call {
                             doing: format!("registering the table `{table}`"),
-                            num_done,
+                            num_done: reports.len(),
                             num_tables: tables.len(),
-                            source,
+                            source: Box::new(source),
                         },
                     }
                 })?
             }
-        });
+        };
+        reports.push(report);
     }
     Ok(())
 }
@@ -82,7 +82,7 @@ async fn find_database(
             doing: format!("looking up the database `{}`", database.name()),
             num_done: 0,
             num_tables,
-            source,
+            source: Box::new(source),
         }),
     }
 }
@@ -114,7 +114,7 @@ impl Registering<'_> {
             match done {
                 Ok(report) => return Ok(report),
                 Err(error) if is_overtaken(&error) => self.client.pause(attempt).await,
-                // What the catalog does not take of this table keeps the others not out.
+                // That the catalog does not take this table says nothing of the others.
                 Err(error) if error.code().is_some_and(is_not_taken) => {
                     return Ok(TableReport::refused(&self.name, error.to_string()));
                 }

@@ -60,7 +60,7 @@ impl Glue {
         let Some(tables) = databases.get_mut(database) else {
             return refused("EntityNotFoundException", format!("Database {database} not found."));
         };
-        let answer = match (request.operation.as_str(), tables.get(name)) {
+        let answer = match (request.operation.as_str(), tables.get(name).cloned()) {
             ("GetDatabase", _) => json!({ "Database": { "Name": database } }),
             ("GetTable", Some(table)) => json!({ "Table": table }),
             ("CreateTable", Some(_)) => {
