@@ -71,8 +71,8 @@ async fn find_database(
     database: &Database,
     num_tables: usize,
 ) -> Result<(), Error> {
-    let found = client.call(&Service::GLUE, "GetDatabase", &json!({ "Name": database.name() }));
-    match found.await {
+    let asked = json!({ "Name": database.name() });
+    match client.call(&Service::GLUE, "GetDatabase", &asked).await {
         Ok(_) => Ok(()),
         Err(error) if error.fault() == Fault::NotFound => Err(Error::NoDatabase {
             database: database.name().to_owned(),
