@@ -143,8 +143,9 @@ fn run_relationalize(mut args: Relationalize, console: &Arc<Console>) -> Result<
     };
     let (_, report, registered) =
         tell(&args.reporting, destinations, outcome, &json, text, console)?;
+    catalog::outcome(registered, Committed::Run)?;
     console.run_finished(&report);
-    catalog::outcome(registered, Committed::Run)
+    Ok(())
 }
 
 fn run_plan(mut args: cli::Plan, console: &Arc<Console>) -> Result<(), Failure> {
@@ -200,8 +201,9 @@ fn run_commit(args: &cli::Commit, console: &Arc<Console>) -> Result<(), Failure>
         output::summary(report, &args.curated, true) + &output::registered(registered.as_ref())
     };
     let (report, registered) = tell(&args.reporting, destinations, outcome, &json, text, console)?;
+    catalog::outcome(registered, Committed::Run)?;
     console.run_finished(&report);
-    catalog::outcome(registered, Committed::Run)
+    Ok(())
 }
 
 /// The report of a run that failed.

@@ -164,12 +164,14 @@ fn g5_a_catalog_that_says_no_takes_nothing_back() {
     assert_eq!(report["catalog"]["exit_code"], 77);
     assert_eq!(report["catalog"]["tables"], json!([]));
     let log = stderr(&denied);
-    let last: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [.., error, summary] = &lines[..] else { panic!("{log}") };
+    assert_eq!((&summary["event"], &summary["exit_code"]), (&json!("summary"), &json!(77)));
     assert_eq!(
-        last["message"],
+        error["message"],
         "the run is committed, but not all of its tables are registered in `glue://crm`; the next run with --catalog mends that"
     );
-    let causes = last["causes"].to_string();
+    let causes = error["causes"].to_string();
     assert!(causes.contains("crm.orders") && causes.contains("glue:CreateTable"), "{causes}");
 
     lab.glue.refuse(None);
