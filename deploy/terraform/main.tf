@@ -20,6 +20,7 @@ locals {
   partition = data.aws_partition.this.partition
   here      = "${data.aws_region.this.id}:${local.account}"
   secrets   = "arn:${local.partition}:secretsmanager:${local.here}:secret:${var.secret_prefix}*"
+  glue      = "arn:${local.partition}:glue:${local.here}"
   settings  = "arn:${local.partition}:ssm:${local.here}:parameter/${var.secret_prefix}*"
 
   jobs = {
@@ -140,6 +141,7 @@ resource "aws_sfn_state_machine" "pipeline" {
     IngestJob = aws_batch_job_definition.this["ingest"].arn
     EngineJob = aws_batch_job_definition.this["engine"].arn
     Topic     = aws_sns_topic.this.arn
+    Catalog   = var.catalog_database
   })
 
   logging_configuration {

@@ -81,7 +81,7 @@ resource "aws_iam_role_policy" "engine" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       { Sid = "Read", Effect = "Allow", Action = "s3:GetObject", Resource = "${aws_s3_bucket.data.arn}/raw/*" },
       {
         Sid      = "Keep"
@@ -97,7 +97,18 @@ resource "aws_iam_role_policy" "engine" {
       },
       local.list,
       local.encryption,
-    ]
+      ], [
+      for database in compact([var.catalog_database]) : {
+        Sid    = "Register"
+        Effect = "Allow"
+        Action = ["glue:GetDatabase", "glue:GetTable", "glue:CreateTable", "glue:UpdateTable"]
+        Resource = [
+          "${local.glue}:catalog",
+          "${local.glue}:database/${database}",
+          "${local.glue}:table/${database}/*",
+        ]
+      }
+    ])
   })
 }
 

@@ -72,6 +72,12 @@ variable "secrets_are_written" {
   default     = false
 }
 
+variable "catalog_database" {
+  description = "A database of the Glue Data Catalog that is there already, in which merges register their tables; none if empty."
+  type        = string
+  default     = ""
+}
+
 variable "schedules" {
   description = "By name: when, and the input of the execution as JSON. One state machine serves all of them."
   type = map(object({

@@ -83,7 +83,7 @@ class Api:
 class Cloud:
     """The local AWS with the stack in it."""
 
-    def __init__(self, folder: Path, programs: Path):
+    def __init__(self, folder: Path, programs: Path, **parameters: str):
         self.folder = folder
         self.logs = folder / "logs"
         self.image = folder / "image"
@@ -93,7 +93,7 @@ class Cloud:
             (self.image / "bin" / program).symlink_to(programs / program)
         self.endpoint = f"http://127.0.0.1:{free_port()}"
         self.server = self.start()
-        self.outputs = self.deploy()
+        self.outputs = self.deploy(parameters)
         self.bucket = self.outputs["BucketName"]
         self.inbox = self.listen()
 
@@ -118,7 +118,7 @@ class Cloud:
         return boto3.client(service, endpoint_url=self.endpoint, region_name="us-east-1",
                             aws_access_key_id="operator", aws_secret_access_key="operator")  # fmt: skip
 
-    def deploy(self) -> dict[str, str]:
+    def deploy(self, given: dict[str, str]) -> dict[str, str]:
         template, _ = cfnlint.decode.decode_str(TEMPLATE.read_text())
         template = json.loads(json.dumps(template))
         resources = template["Resources"]
@@ -139,7 +139,7 @@ class Cloud:
             "Subnets": subnet["SubnetId"],
             "SecurityGroups": group["GroupId"],
             "Timeout": "600",
-        }
+        } | given
         formation = self.client("cloudformation")
         formation.create_stack(
             StackName="solder", TemplateBody=json.dumps(template),
@@ -199,15 +199,18 @@ class Cloud:
             for described in jobs.describe_jobs(jobs=ids)["jobs"]
         ]
 
-    def sql(self, area: str, statement: str) -> list[str]:
-        """Rows of the lake as lines of CSV, without the head."""
+    def engine(self, *arguments: str) -> subprocess.CompletedProcess:
+        """The program `engine` with an operator's rights."""
         environment = os.environ | {
             "AWS_ENDPOINT_URL": self.endpoint, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": "operator",
         }  # fmt: skip
-        command = [self.image / "bin/engine", "sql", "--lake", f"s3://{self.bucket}/lake/{area}", "--format", "csv",
-                   "-c", statement]  # fmt: skip
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        command = [self.image / "bin/engine", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+    def sql(self, area: str, statement: str) -> list[str]:
+        """Rows of the lake as lines of CSV, without the head."""
+        done = self.engine("sql", "--lake", f"s3://{self.bucket}/lake/{area}", "--format", "csv", "-c", statement)
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()[1:]
 

@@ -3,7 +3,7 @@
 
     localaws.py --port 5555 --image DIR --logs DIR
 
-moto answers for S3, Secrets Manager, IAM, SNS, CloudFormation, Batch and Step Functions. It has an interpreter
+moto answers for S3, Secrets Manager, Glue, IAM, SNS, CloudFormation, Batch and Step Functions. It has an interpreter
 for state machines, but some of its parts are left empty, and its Batch marks jobs as done without running them.
 Both are mended here, from outside, by replacing what moto has under names that are checked at the start: so
 moto is pinned, and another version of it says at once what it lacks.

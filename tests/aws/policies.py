@@ -1,7 +1,7 @@
 """What job roles may do, held against what jobs really ask for.
 
-moto takes any credentials. Here a job's access key is `role.NAME`, and its calls of S3, Secrets Manager and
-Parameter Store pass only if the policies of that role allow them: a role that is too narrow fails a test. All
+moto takes any credentials. Here a job's access key is `role.NAME`, and its calls of S3, Secrets Manager, Parameter
+Store and Glue pass only if the policies of that role allow them: a role that is too narrow fails a test. All
 calls of jobs are written down, so that a test can also say what a role allows and no job needs.
 
 Only what the templates use of IAM's language is understood; anything else is an error.
@@ -93,6 +93,8 @@ def needs(environ: dict, service: str, body: bytes) -> list[tuple[str, str, dict
         return s3_needs(environ, parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True), body)
     action = environ.get("HTTP_X_AMZ_TARGET", "").rsplit(".", 1)[-1]
     asked = json.loads(body or b"{}")
+    if service == "glue":
+        return [(f"glue:{action}", resource, {}) for resource in glue_resources(asked)]
     name = asked.get("SecretId") or asked.get("Name") or ""
     if service == "secretsmanager":
         # Six characters of chance end the ARN of a secret.
@@ -100,6 +102,14 @@ def needs(environ: dict, service: str, body: bytes) -> list[tuple[str, str, dict
     else:
         resource = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/{name.lstrip('/')}"
     return [(f"{service}:{action}", resource, {})]
+
+
+def glue_resources(asked: dict) -> list[str]:
+    """A call needs its action for the table, and for all that is above it."""
+    table = asked.get("TableInput", asked).get("Name", "") if "DatabaseName" in asked else None
+    database = asked.get("DatabaseName") or asked["Name"]
+    names = ["catalog", f"database/{database}"] + ([f"table/{database}/{table}"] if table else [])
+    return [f"arn:aws:glue:us-east-1:{ACCOUNT}:{name}" for name in names]
 
 
 class Guard:

@@ -12,7 +12,7 @@ import pytest
 from cloud import MACHINE, ROOT, TEMPLATE
 
 TERRAFORM = ROOT / "deploy/terraform"
-PLACES = {"Bucket", "JobQueue", "IngestJob", "EngineJob", "Topic"}
+PLACES = {"Bucket", "JobQueue", "IngestJob", "EngineJob", "Topic", "Catalog"}
 needs_terraform = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
 
 
@@ -62,7 +62,7 @@ def test_both_forms_give_jobs_the_same_permissions():
     """Terraform cannot say what it would make without its provider: the actions are compared as text."""
     template, _ = cfnlint.decode.decode_str(TEMPLATE.read_text())
     text = (TERRAFORM / "roles.tf").read_text()
-    action = re.compile(r'"((?:s3|secretsmanager|ssm|kms|batch|events|states|sns|logs):[A-Z]\w+)"')
+    action = re.compile(r'"((?:s3|secretsmanager|ssm|kms|glue|batch|events|states|sns|logs):[A-Z]\w+)"')
     for role in ("Ingest", "Engine", "Pipeline", "Schedule"):
         policy = template["Resources"][f"{role}Role"]["Properties"]["Policies"]
         ours = set(action.findall(json.dumps(policy)))

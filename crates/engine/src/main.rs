@@ -3,13 +3,15 @@
 //!
 //! ```text
 //!   cli/ ──▶ Settings ──▶ relationalize ──▶ Report ──▶ output.rs    stdout: summary or JSON
-//!                              │                  └──▶ --manifest   a file for whoever comes next
+//!                              │   │              └──▶ --manifest   a file for whoever comes next
+//!                              │   └──▶ catalog.rs     committed tables, for Athena
 //!                              └──▶ console/   stderr: progress, log, errors
 //!   cli/ ──▶ job/ ──▶ these commands, and those of `ingest`, as processes ──▶ JobReport
 //! ```
 
 #![expect(clippy::print_stderr, reason = "this is the program's output")]
 
+mod catalog;
 mod cli;
 mod console;
 mod job;
@@ -28,6 +30,7 @@ use serde_json::{Value, json};
 use solder_lake::Error as Failure;
 use solder_lake::merge::{MergeReport, MergeSettings, merge};
 use solder_lake::sql::{Output, SqlReport, SqlSettings, query};
+use solder_operate::catalog::CatalogReport;
 use solder_relationalize::curated::Curated;
 use solder_relationalize::readable::count;
 use solder_relationalize::report::Report;
@@ -36,6 +39,7 @@ use solder_relationalize::{
     relationalize, shard,
 };
 
+use catalog::{Committed, with_catalog};
 use cli::{Cli, Command, Destination, Relationalize, ReportFormat};
 use console::Console;
 use output::{SetAside, page};
@@ -121,28 +125,36 @@ fn run_relationalize(mut args: Relationalize, console: &Arc<Console>) -> Result<
     // The id is there before anything can fail, so that every report names it.
     let run_id = args.run_id.get_or_insert_with(new_run_id).clone();
     let outcome = args.settings().map_err(Failure::from).and_then(|settings| {
+        let database = args.database()?;
         console.run_started(&settings);
-        let report = relationalize(&settings, &crew(args.threads(), console)?)?;
-        Ok((settings, report))
+        let crew = crew(args.threads(), console)?;
+        let report = relationalize(&settings, &crew)?;
+        let register = |database| catalog::register_curated(&crew.io, &database, &settings.output);
+        let registered = database.map(register);
+        Ok((settings, report, registered))
     });
     let json = match &outcome {
-        Ok((_, report)) => json!(report),
+        Ok((_, report, registered)) => with_catalog(json!(report), registered.as_ref()),
         Err(error) => failure_of(&run_id, error),
     };
-    let text = |(settings, report): &(Settings, Report)| {
+    let text = |(settings, report, registered): &(Settings, Report, Option<CatalogReport>)| {
         output::summary(report, &settings.output, settings.error_threshold.is_some())
+            + &output::registered(registered.as_ref())
     };
-    let (_, report) = tell(&args.reporting, destinations, outcome, &json, text, console)?;
+    let (_, report, registered) =
+        tell(&args.reporting, destinations, outcome, &json, text, console)?;
+    catalog::outcome(registered, Committed::Run)?;
     console.run_finished(&report);
     Ok(())
 }
 
 fn run_plan(mut args: cli::Plan, console: &Arc<Console>) -> Result<(), Failure> {
     let sharding = args.sharding();
-    let args = &mut args.relationalize;
+    let run_id = args.relationalize.run_id.get_or_insert_with(new_run_id).clone();
+    let settings = args.settings();
+    let args = &args.relationalize;
     let destinations = Destinations::of(&args.reporting)?;
-    let run_id = args.run_id.get_or_insert_with(new_run_id).clone();
-    let outcome = args.settings().map_err(Failure::from).and_then(|settings| {
+    let outcome = settings.map_err(Failure::from).and_then(|settings| {
         let report = plan(&settings, &crew(1, console)?, sharding)?;
         Ok((settings, report))
     });
@@ -174,15 +186,22 @@ fn run_shard(args: &cli::Shard, console: &Arc<Console>) -> Result<(), Failure> {
 
 fn run_commit(args: &cli::Commit, console: &Arc<Console>) -> Result<(), Failure> {
     let destinations = Destinations::of(&args.reporting)?;
-    let outcome = crew(args.work.threads(), console)
-        .and_then(|crew| commit(&args.curated, &args.run_id, args.work.resources(), &crew))
-        .map_err(Failure::from);
+    let outcome = crew(args.work.threads(), console).and_then(|crew| {
+        let database = args.catalog.database(&args.curated)?;
+        let report = commit(&args.curated, &args.run_id, args.work.resources(), &crew)?;
+        let register = |database| catalog::register_curated(&crew.io, &database, &args.curated);
+        Ok((report, database.map(register)))
+    });
+    let outcome = outcome.map_err(Failure::from);
     let json = match &outcome {
-        Ok(report) => json!(report),
+        Ok((report, registered)) => with_catalog(json!(report), registered.as_ref()),
         Err(error) => failure_of(&args.run_id, error),
     };
-    let text = |report: &Report| output::summary(report, &args.curated, true);
-    let report = tell(&args.reporting, destinations, outcome, &json, text, console)?;
+    let text = |(report, registered): &(Report, Option<CatalogReport>)| {
+        output::summary(report, &args.curated, true) + &output::registered(registered.as_ref())
+    };
+    let (report, registered) = tell(&args.reporting, destinations, outcome, &json, text, console)?;
+    catalog::outcome(registered, Committed::Run)?;
     console.run_finished(&report);
     Ok(())
 }
@@ -196,19 +215,25 @@ fn failure_of(run_id: &str, error: &Failure) -> Value {
 
 fn run_merge(args: &cli::Merge, console: &Arc<Console>) -> Result<(), Failure> {
     let destinations = Destinations::of(&args.reporting)?;
-    let outcome = args.settings().and_then(|settings| {
+    let outcome = args.settings().and_then(|(settings, database)| {
         let io = Arc::new(Io::start_with(settings.threads).map_err(no_threads)?);
         signals::end_at_once().map_err(no_threads)?;
         let report = merge(&io, &settings)?;
-        Ok((settings, report))
+        let register =
+            |database| catalog::register_lake(&io, &database, &settings.lake, &report.entities);
+        let registered = database.filter(|_| !report.dry_run).map(register);
+        Ok((settings, report, registered))
     });
     let json = match &outcome {
-        Ok((_, report)) => json!(report),
+        Ok((_, report, registered)) => with_catalog(json!(report), registered.as_ref()),
         Err(error) => Value::Object(output::failure(error)),
     };
     let text =
-        |(settings, report): &(MergeSettings, MergeReport)| output::merged(report, &settings.lake);
-    tell(&args.reporting, destinations, outcome, &json, text, console).map(drop)
+        |(settings, report, registered): &(MergeSettings, MergeReport, Option<CatalogReport>)| {
+            output::merged(report, &settings.lake) + &output::registered(registered.as_ref())
+        };
+    let (_, _, registered) = tell(&args.reporting, destinations, outcome, &json, text, console)?;
+    catalog::outcome(registered, Committed::Merge)
 }
 
 fn run_sql(args: &cli::Sql, console: &Arc<Console>) -> Result<(), Failure> {
@@ -219,18 +244,27 @@ fn run_sql(args: &cli::Sql, console: &Arc<Console>) -> Result<(), Failure> {
         signals::end_at_once().map_err(no_threads)?;
         let mut stdout = std::io::stdout();
         let report = query(&io, &settings, &script, &mut Output::new(args.format(), &mut stdout))?;
-        Ok((settings, report))
+        let registered = args.database()?.zip(settings.into.as_ref()).map(|(database, into)| {
+            catalog::register_lake(&io, &database, &into.lake, report.table.as_slice())
+        });
+        Ok((settings, report, registered))
     });
     let json = match &outcome {
-        Ok((_, report)) => json!(report),
+        Ok((_, report, registered)) => with_catalog(json!(report), registered.as_ref()),
         Err(error) => Value::Object(output::failure(error)),
     };
     // Where the rows are the result, they are all that stdout gets.
-    let text = |(settings, report): &(SqlSettings, SqlReport)| match &settings.into {
-        Some(into) => output::landed(report, &into.lake),
-        None => String::new(),
-    };
-    tell(&args.reporting, destinations, outcome, &json, text, console).map(drop)
+    let text =
+        |(settings, report, registered): &(SqlSettings, SqlReport, Option<CatalogReport>)| {
+            match &settings.into {
+                Some(into) => {
+                    output::landed(report, &into.lake) + &output::registered(registered.as_ref())
+                }
+                None => String::new(),
+            }
+        };
+    let (_, _, registered) = tell(&args.reporting, destinations, outcome, &json, text, console)?;
+    catalog::outcome(registered, Committed::Rows { is_repeatable: args.is_repeatable() })
 }
 
 fn run_job(args: &cli::Run, console: &Arc<Console>) -> Result<ExitCode, Failure> {

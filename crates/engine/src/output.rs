@@ -3,6 +3,7 @@
 mod landed;
 mod merged;
 mod page;
+mod registered;
 mod set_aside;
 pub(crate) mod tally;
 
@@ -20,6 +21,7 @@ use solder_relationalize::{PlanReport, ShardReport};
 pub(crate) use landed::landed;
 pub(crate) use merged::merged;
 pub(crate) use page::page;
+pub(crate) use registered::registered;
 pub(crate) use set_aside::SetAside;
 
 /// An error for machines: `error`, `exit_code`, `retryable`, `causes`, `help`.

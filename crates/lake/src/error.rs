@@ -336,6 +336,21 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// What was committed is not in a catalog, or not all of it (G5).
+    #[error(
+        "{committed}, but not all of its tables are registered in `{catalog}`; the next run with --catalog mends that"
+    )]
+    Catalog {
+        /// `the run is committed`.
+        committed: &'static str,
+        /// The catalog.
+        catalog: String,
+        /// What that asks for, after sysexits.
+        exit_code: u8,
+        /// What happened.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Nothing has been committed to the staging area.
     #[error("there is no entity `{entity}` in `{staging}`{hint}")]
     NoEntity {
@@ -389,6 +404,7 @@ impl Error {
             Error::File { source, .. } => cause_code(source),
             Error::Statement { source, .. } => cause_code(source.as_ref()),
             Error::Query { source, .. } => cause_code_or(source.as_ref(), 65),
+            Error::Catalog { exit_code, .. } => *exit_code,
             Error::Internal(_) => 70,
         }
     }
@@ -397,6 +413,9 @@ impl Error {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Error::Staging(error) => error.help(),
+            Error::Catalog { exit_code: 77, .. } => Some(
+                "the account of this program needs glue:GetDatabase, glue:GetTable, glue:CreateTable and glue:UpdateTable; where Lake Formation governs the database, its permission to make and alter tables as well",
+            ),
             _ if self.exit_code() == 77 => Some(
                 "the account of this program needs access; for stores, credentials come from the environment (AWS_*, GOOGLE_*, AZURE_*) or the machine's role",
             ),

@@ -1,1 +1,4 @@
 //! What those who operate the programs see: traces, metrics, lineage, task tokens, catalogs.
+
+pub mod aws;
+pub mod catalog;

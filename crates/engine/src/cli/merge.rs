@@ -6,7 +6,9 @@ use clap::Args;
 use solder_lake::Error;
 use solder_lake::expect::Expectation;
 use solder_lake::merge::{MergeSection, MergeSettings, Mode, Rule};
+use solder_operate::catalog::Database;
 
+use super::catalog::{CatalogArg, database};
 use super::reporting::Reporting;
 use super::resources::{cores, default_memory, size};
 use crate::job::Job;
@@ -90,16 +92,19 @@ pub(crate) struct Merge {
     threads: Option<usize>,
 
     #[command(flatten)]
+    catalog: CatalogArg,
+
+    #[command(flatten)]
     pub(crate) reporting: Reporting,
 }
 
 impl Merge {
-    /// The settings that the options mean.
+    /// The settings that the options mean, and the database of `--catalog`.
     ///
     /// # Errors
     ///
     /// An option cannot be understood.
-    pub(crate) fn settings(&self) -> Result<MergeSettings, Error> {
+    pub(crate) fn settings(&self) -> Result<(MergeSettings, Option<Database>), Error> {
         let (section, job_rules, expectations) = self.job_section()?;
         let missing = |option: &str| {
             Error::Usage(format!("{option} is said neither by an option nor by the job file"))
@@ -110,6 +115,8 @@ impl Merge {
             staging.ok_or_else(|| missing("--staging"))?,
             into.ok_or_else(|| missing("--into"))?,
         );
+        let catalog = self.catalog.catalog.as_ref().or(section.catalog.as_ref());
+        let database = database(catalog.map(String::as_str), &settings.lake)?;
         settings.job_rules = job_rules;
         settings.expectations = expectations;
         settings.tables.clone_from(&self.tables);
@@ -145,7 +152,7 @@ impl Merge {
         settings.patience = Duration::from_secs(self.wait);
         settings.memory_bytes = self.memory.unwrap_or_else(default_memory);
         settings.threads = self.threads.unwrap_or_else(cores).max(1);
-        Ok(settings)
+        Ok((settings, database))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod bookmark;
+mod catalog;
 mod maintain;
 mod merge;
 mod nest;
@@ -16,6 +17,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use bookmark::Bookmark;
+pub(crate) use catalog::database;
 pub(crate) use maintain::{Check, History, Optimize, Restore, Vacuum};
 pub(crate) use merge::Merge;
 pub(crate) use nest::Nest;

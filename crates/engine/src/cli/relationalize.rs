@@ -3,11 +3,13 @@
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use solder_operate::catalog::Database;
 use solder_relationalize::read::RecordsPath;
 use solder_relationalize::relation::Naming;
 use solder_relationalize::shape::{Action, OnCastError, Selector};
 use solder_relationalize::{Drift, Error, KeyRule, Settings, Threshold};
 
+use super::catalog::CatalogArg;
 use super::reporting::Reporting;
 use super::resources::{cores, default_memory, size};
 
@@ -170,6 +172,9 @@ pub(crate) struct Relationalize {
     block: usize,
 
     #[command(flatten)]
+    pub(crate) catalog: CatalogArg,
+
+    #[command(flatten)]
     pub(crate) reporting: Reporting,
 }
 
@@ -226,6 +231,11 @@ impl Relationalize {
         self.memory.unwrap_or_else(default_memory)
     }
 
+    /// The database of `--catalog`.
+    pub(crate) fn database(&self) -> Result<Option<Database>, Error> {
+        self.catalog.database(&self.output)
+    }
+
     /// The settings that the arguments mean.
     pub(crate) fn settings(&self) -> Result<Settings, Error> {
         let naming = match self.naming {
@@ -244,6 +254,7 @@ impl Relationalize {
                     .to_owned(),
             ));
         }
+        self.database()?;
         let defaults = Settings::new(&self.input, &self.output);
         Ok(Settings {
             table: self.table.as_deref().map(|table| Settings::table_name(naming, table)),

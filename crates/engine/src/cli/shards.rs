@@ -1,8 +1,9 @@
 //! `engine plan`, `engine shard` and `engine commit`: one run by many processes.
 
 use clap::Args;
-use solder_relationalize::{Error, Resources, Sharding};
+use solder_relationalize::{Error, Resources, Settings, Sharding};
 
+use super::catalog::CatalogArg;
 use super::relationalize::Relationalize;
 use super::reporting::Reporting;
 use super::resources::{cores, default_memory, size};
@@ -77,6 +78,9 @@ pub(crate) struct Commit {
     pub(crate) work: Work,
 
     #[command(flatten)]
+    pub(crate) catalog: CatalogArg,
+
+    #[command(flatten)]
     pub(crate) reporting: Reporting,
 }
 
@@ -94,6 +98,16 @@ pub(crate) struct Work {
 }
 
 impl Plan {
+    /// The settings that the arguments mean.
+    pub(crate) fn settings(&self) -> Result<Settings, Error> {
+        match self.relationalize.catalog.catalog {
+            Some(_) => Err(Error::Conflict(
+                "--catalog is for `engine commit`: a plan has no tables yet".to_owned(),
+            )),
+            None => self.relationalize.settings(),
+        }
+    }
+
     /// Into how many shards the input is cut.
     pub(crate) fn sharding(&self) -> Sharding {
         match self.shards {

@@ -6,7 +6,9 @@ use clap::{Args, ValueEnum};
 use solder_lake::Error;
 use solder_lake::merge::Mode;
 use solder_lake::sql::{Format, Into, Script, SqlSettings};
+use solder_operate::catalog::Database;
 
+use super::catalog::CatalogArg;
 use super::reporting::Reporting;
 use super::resources::{cores, default_memory, size};
 
@@ -88,6 +90,9 @@ pub(crate) struct Sql {
     threads: Option<usize>,
 
     #[command(flatten)]
+    catalog: CatalogArg,
+
+    #[command(flatten)]
     pub(crate) reporting: Reporting,
 }
 
@@ -131,12 +136,32 @@ impl Sql {
         }
     }
 
+    /// The database of `--catalog`.
+    ///
+    /// # Errors
+    ///
+    /// There is no table for it, or it cannot hold that of `--into`.
+    pub(crate) fn database(&self) -> Result<Option<Database>, Error> {
+        match (&self.into, &self.catalog.catalog) {
+            (None, Some(_)) => Err(Error::Usage(
+                "--catalog registers the table of --into: say that, too".to_owned(),
+            )),
+            (into, _) => Ok(self.catalog.database(into.as_deref().unwrap_or_default())?),
+        }
+    }
+
+    /// Whether the command can be said again, and no row of `--into` comes twice.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.mode != Some(Mode::Append) || self.run_id.is_some()
+    }
+
     /// The settings that the options mean.
     ///
     /// # Errors
     ///
     /// An option cannot be understood.
     pub(crate) fn settings(&self) -> Result<SqlSettings, Error> {
+        self.database()?;
         let files = self.files.iter().map(|text| named(text)).collect::<Result<_, _>>()?;
         let mode = self.mode.unwrap_or(Mode::Overwrite);
         if mode == Mode::Scd2 {

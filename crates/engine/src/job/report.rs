@@ -96,6 +96,11 @@ impl StepReport {
             error.map(|text| format!("error: {text}")).into_iter().collect();
         let causes = self.report["causes"].as_array().into_iter().flatten();
         lines.extend(causes.filter_map(Json::as_str).map(|cause| format!("cause: {cause}")));
+        // What was committed before the catalog said no has a report of its own.
+        let catalog = &self.report["catalog"];
+        let causes = catalog["causes"].as_array().into_iter().flatten();
+        let causes = std::iter::once(&catalog["error"]).chain(causes);
+        lines.extend(causes.filter_map(Json::as_str).map(|cause| format!("cause: {cause}")));
         let findings = self.report["findings"].as_array().into_iter().flatten();
         for finding in findings {
             let text = |key: &str| finding[key].as_str().unwrap_or_default();
@@ -111,6 +116,15 @@ impl StepReport {
 
     /// What it came to, in a few words.
     fn came_to(&self) -> String {
+        let mut text = self.came_to_by_itself();
+        let num_registered = tally::registered(&self.report);
+        if num_registered > 0 {
+            let _ = write!(text, ", {} registered", count(num_registered, "table"));
+        }
+        text
+    }
+
+    fn came_to_by_itself(&self) -> String {
         let report = &self.report;
         let number = |key: &str| report[key].as_u64().unwrap_or(0);
         let kind = self.step.split('.').next().unwrap_or_default();

@@ -6,7 +6,7 @@ use solder_lake::Error;
 use solder_lake::merge::MergeSection;
 use solder_lake::sql::Script;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, database};
 
 use super::document::{Job, SourceSection};
 use super::options::to_arguments;
@@ -147,6 +147,8 @@ fn merge(job: &Job, section: &MergeSection) -> Result<Draft, Error> {
     section.rules(&job.name)?;
     match (&section.staging, &section.into) {
         (Some(staging), Some(into)) => {
+            let catalog = database(section.catalog.as_deref(), into);
+            catalog.map_err(|error| job.wrong(&["merge", "catalog"], chain(&error)))?;
             draft.reads.push(staging.clone());
             draft.writes.push(into.clone());
             Ok(draft)
@@ -258,19 +260,18 @@ fn understood(job: &Job, path: &[&str], arguments: &[String]) -> Result<(), Erro
         let line = text.lines().next().unwrap_or_default();
         job.wrong(path, line.trim_start_matches("error: ").to_owned())
     })?;
-    let refused = |error: &dyn std::error::Error| {
-        let mut text = error.to_string();
-        for cause in solder_landing::causes(error) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        job.wrong(path, text)
-    };
+    let refused = |error: &dyn std::error::Error| job.wrong(path, chain(error));
     match cli.command {
         Command::Relationalize(args) => args.settings().map(drop).map_err(|error| refused(&error)),
         Command::Sql(args) => args.settings().map(drop).map_err(|error| refused(&error)),
         _ => Ok(()),
     }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = solder_landing::causes(error);
+    std::iter::once(error.to_string()).chain(causes).collect::<Vec<_>>().join(": ")
 }
 
 /// Puts every step behind those that it waits for: those that it names, and those that write what it reads.

@@ -21,3 +21,9 @@ pub(crate) fn merged(report: &Json) -> [u64; 3] {
         roots.filter_map(|root| root[key.as_str()].as_u64()).sum()
     })
 }
+
+/// Tables that are new or changed in the catalog.
+pub(crate) fn registered(report: &Json) -> u64 {
+    let outcomes = items(&report["catalog"]["tables"]).map(|table| table["outcome"].as_str());
+    outcomes.filter(|outcome| matches!(outcome, Some("created" | "updated"))).count() as u64
+}

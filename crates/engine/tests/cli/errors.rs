@@ -33,6 +33,14 @@ fn orders() -> Folder {
 #[case::bad_size(64, "relationalize raw curated --max-record 10x")]
 #[case::manifest_no_file(64, "relationalize raw curated --manifest s3://bucket/")]
 #[case::maps_in_glue(64, "relationalize raw curated --naming glue --map customer")]
+#[case::g1_catalog_of_a_local_place(64, "relationalize raw curated --catalog glue://crm")]
+#[case::g1_catalog_of_another_store(
+    64,
+    "merge --staging s --into gs://b/lake --catalog glue://crm"
+)]
+#[case::g1_catalog_that_is_none(64, "relationalize raw s3://bucket/curated --catalog crm")]
+#[case::g1_catalog_in_a_plan(64, "plan raw s3://bucket/curated --catalog glue://crm")]
+#[case::g1_catalog_without_a_table(64, "sql -c x --catalog glue://crm")]
 #[case::unknown_option(64, "relationalize raw curated --treshold 3")]
 fn errors(#[case] code: i32, #[case] arguments: &str) {
     let folder = orders()

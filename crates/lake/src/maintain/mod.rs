@@ -4,9 +4,11 @@
 //!   history ──▶ what was committed          optimize ──▶ small files and deletion vectors folded in
 //!   restore ──▶ an earlier state again      vacuum   ──▶ files that no kept version needs, gone
 //!   check   ──▶ lengths, references and keys, proven by SQL over the tables as deltalake reads them
+//!   describe ─▶ names, places and columns, for catalogs
 //! ```
 
 mod check;
+mod describe;
 mod history;
 mod optimize;
 mod restore;
@@ -14,6 +16,7 @@ mod vacuum;
 
 pub(crate) use check::first as first_row;
 pub use check::{CheckReport, Finding, check};
+pub use describe::{Described, describe};
 pub use history::{HistoryEntry, history};
 pub use optimize::{OptimizeReport, optimize};
 pub use restore::{RestoreReport, RestoreTo, restore};

@@ -17,6 +17,8 @@ pub struct MergeSection {
     pub staging: Option<String>,
     /// The lake.
     pub into: Option<String>,
+    /// The database of the Glue Data Catalog that its tables are registered in: `glue://DATABASE`.
+    pub catalog: Option<String>,
     /// What holds for all tables.
     #[serde(default)]
     pub defaults: TableSection,

@@ -30,7 +30,7 @@ use crate::readable::choice;
 use super::{Into, SqlSettings};
 
 /// What a table that holds the rows of statements says of their origin (`solder.path`).
-const ORIGIN: &str = "sql";
+pub const ORIGIN: &str = "sql";
 const FILE: &str = "rows.parquet";
 
 const KEYS: Statement = Statement::new(

@@ -30,6 +30,7 @@ use crate::merge::{Engine, EntityReport, Mode};
 
 use catalog::Tables;
 
+pub(crate) use land::ORIGIN;
 pub use output::{Format, Output};
 pub use script::Script;
 

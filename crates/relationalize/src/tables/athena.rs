@@ -35,7 +35,7 @@ fn statement(table: &CatalogTable) -> String {
             text,
             "  {} {} COMMENT {}{comma}",
             name(&column.name),
-            athena_type(&column.column),
+            hive_type(&column.column),
             quoted(&comment),
         );
     }
@@ -48,7 +48,8 @@ fn statement(table: &CatalogTable) -> String {
     text
 }
 
-fn athena_type(column: &Column) -> String {
+/// The type of a column as Hive and Athena write it.
+pub fn hive_type(column: &Column) -> String {
     match column.role {
         Role::List => format!("array<{}>", scalar(column.column_type)),
         Role::Struct => {

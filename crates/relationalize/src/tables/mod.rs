@@ -5,7 +5,7 @@
 //!            ──▶ footers ──▶ nulls
 //! ```
 //!
-//! Only committed files are described, and of them only the footers are read.
+//! Only committed files are described, and of them only the footers are read, if anything.
 
 mod athena;
 mod duckdb;
@@ -20,7 +20,7 @@ use crate::curated::{Curated, DataFile, Entity, Manifest, RunRecord};
 use crate::error::Error;
 use crate::relation::{Column, Layout, Role, Table};
 
-pub use athena::athena_ddl;
+pub use athena::{athena_ddl, hive_type};
 pub use duckdb::duckdb_ddl;
 pub use keys::{JoinColumn, Keys, join_columns, named_column};
 pub use mermaid::mermaid;
@@ -140,18 +140,28 @@ impl Catalog {
     /// Nothing is committed, there is no such table, or the place cannot be read.
     pub fn read(curated: &Curated, table: Option<&str>) -> Result<Catalog, Error> {
         let manifest = curated.latest()?;
-        let Some(run) = manifest.runs.last() else {
-            return Err(Error::NothingCommitted { place: curated.place().to_string() });
-        };
-        let mut catalog = Catalog::empty(curated, &manifest, run);
-        for (name, entity) in &manifest.entities {
-            let layout = curated.shape(entity)?.layout;
-            catalog.tables.extend(describe(curated, name, entity, &layout));
-        }
+        let mut catalog = Catalog::of_shapes(curated, &manifest)?;
         if let Some(table) = table {
             catalog.keep_only(table)?;
         }
         footers::count_nulls(curated, &manifest, &mut catalog.tables)?;
+        Ok(catalog)
+    }
+
+    /// All tables after a manifest, without the counts of nulls: no data file is opened.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is committed, or the place cannot be read.
+    pub fn of_shapes(curated: &Curated, manifest: &Manifest) -> Result<Catalog, Error> {
+        let Some(run) = manifest.runs.last() else {
+            return Err(Error::NothingCommitted { place: curated.place().to_string() });
+        };
+        let mut catalog = Catalog::empty(curated, manifest, run);
+        for (name, entity) in &manifest.entities {
+            let layout = curated.shape(entity)?.layout;
+            catalog.tables.extend(describe(curated, name, entity, &layout));
+        }
         Ok(catalog)
     }
 
