@@ -42,6 +42,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod aws;
 mod error;
 mod input;
 mod layout;
@@ -50,6 +51,7 @@ mod pause;
 mod place;
 pub mod raw;
 
+pub use aws::{AwsCredentials, aws_max_attempts};
 pub use error::{Action, FaultKind, PlaceError, StoreFault, causes, store_fault};
 pub use input::{Input, Landed, LandedStream, Listing};
 pub use layout::entity_of;

@@ -10,6 +10,8 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::memory::InMemory;
 use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 
+use crate::aws_max_attempts;
+
 use super::profile::{self, Profile};
 use super::requests::{CountedConnector, Counters, Requests};
 
@@ -143,14 +145,14 @@ fn request_timeout(variable: &str) -> Option<&'static str> {
 /// not much longer where nobody answers. `AWS_MAX_ATTEMPTS` counts as in the AWS tools.
 fn retries() -> RetryConfig {
     const MAX_RETRIES: usize = 10;
-    let attempts = std::env::var("AWS_MAX_ATTEMPTS").ok().and_then(|text| text.parse().ok());
+    let attempts = aws_max_attempts();
     RetryConfig {
         backoff: BackoffConfig {
             init_backoff: Duration::from_millis(100),
             max_backoff: Duration::from_secs(8),
             base: 3.0,
         },
-        max_retries: attempts.map_or(MAX_RETRIES, |attempts: usize| attempts.saturating_sub(1)),
+        max_retries: attempts.map_or(MAX_RETRIES, |attempts| attempts.saturating_sub(1)),
         retry_timeout: Duration::from_secs(45),
     }
 }

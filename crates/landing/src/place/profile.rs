@@ -6,16 +6,14 @@
 use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::meta::region::ProvideRegion;
 use aws_config::profile::ProfileFileRegionProvider;
-use aws_credential_types::provider::ProvideCredentials;
 use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
-use tokio::sync::{Mutex, OnceCell};
+
+use crate::AwsCredentials;
 
 /// Any of these gives other credentials, or says that there are to be none.
 const OTHERS: [&str; 5] = [
@@ -25,8 +23,6 @@ const OTHERS: [&str; 5] = [
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_SKIP_SIGNATURE",
 ];
-/// Credentials are asked for anew so long before they end, for requests take their time.
-const MARGIN: Duration = Duration::from_secs(300);
 
 /// Whether the files are to be asked.
 pub(super) fn is_asked_for() -> bool {
@@ -59,46 +55,21 @@ pub(super) fn region() -> Option<String> {
 
 /// The credentials of the profile, held until shortly before they end.
 #[derive(Debug, Default)]
-pub(super) struct Profile {
-    chain: OnceCell<DefaultCredentialsChain>,
-    held: Mutex<Option<Held>>,
-}
-
-#[derive(Debug)]
-struct Held {
-    credential: Arc<AwsCredential>,
-    ends: Option<SystemTime>,
-}
-
-impl Held {
-    fn is_good(&self) -> bool {
-        self.ends.is_none_or(|ends| SystemTime::now() + MARGIN < ends)
-    }
-}
+pub(super) struct Profile(AwsCredentials);
 
 #[async_trait]
 impl CredentialProvider for Profile {
     type Credential = AwsCredential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
-        let mut held = self.held.lock().await;
-        if let Some(held) = held.as_ref().filter(|held| held.is_good()) {
-            return Ok(held.credential.clone());
-        }
-        let make = || async { DefaultCredentialsChain::builder().build().await };
-        let chain = self.chain.get_or_init(make).await;
-        let found = chain.provide_credentials().await.map_err(|source| {
-            object_store::Error::Unauthenticated {
-                path: "the profile of ~/.aws".to_owned(),
-                source: source.into(),
-            }
+        let found = self.0.get().await.map_err(|source| object_store::Error::Unauthenticated {
+            path: "the profile of ~/.aws".to_owned(),
+            source: source.into(),
         })?;
-        let credential = Arc::new(AwsCredential {
+        Ok(Arc::new(AwsCredential {
             key_id: found.access_key_id().to_owned(),
             secret_key: found.secret_access_key().to_owned(),
             token: found.session_token().map(str::to_owned),
-        });
-        *held = Some(Held { credential: credential.clone(), ends: found.expiry() });
-        Ok(credential)
+        }))
     }
 }
