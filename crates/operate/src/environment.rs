@@ -1,5 +1,7 @@
 //! The variables that ask for observers, and those that steps of a job are given.
 
+use url::Url;
+
 /// What the environment says; a function, so that tests say it themselves.
 #[derive(Clone, Copy)]
 pub(crate) struct Environment {
@@ -30,6 +32,18 @@ impl Environment {
     }
 }
 
+/// An address without the credentials that it may hold; nothing of what is no address.
+pub(crate) fn shown(address: &str) -> String {
+    let parsed = Url::parse(address).ok();
+    let is_http = |url: &Url| matches!(url.scheme(), "http" | "https");
+    let Some(mut address) = parsed.filter(is_http) else { return "(no address)".to_owned() };
+    // They fail for addresses without a host, and these two always have one.
+    let _ = address.set_username("");
+    let _ = address.set_password(None);
+    address.set_query(None);
+    address.to_string().trim_end_matches('/').to_owned()
+}
+
 /// The name of a command's job, where whoever starts it knows a better one than the command itself.
 pub(crate) const JOB_NAME: &str = "SOLDER_JOB_NAME";
 
@@ -40,4 +54,20 @@ pub struct StepEnvironment {
     pub set: Vec<(&'static str, String)>,
     /// Variables that are taken away: what answers for the job is no step's.
     pub remove: Vec<&'static str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("http://127.0.0.1:4318", "http://127.0.0.1:4318")]
+    #[case("https://me:hidden@collector/v1/traces?key=hidden", "https://collector/v1/traces")]
+    #[case("me:hidden@collector", "(no address)")]
+    #[case("hidden", "(no address)")]
+    fn o5_addresses_are_shown_without_credentials(#[case] address: &str, #[case] expected: &str) {
+        assert_eq!(shown(address), expected);
+    }
 }

@@ -316,7 +316,10 @@ mod tests {
     fn o4_jobs_have_names() {
         let job = |program, command, name: &str| {
             let subject = Subject { program, command, name: name.to_owned(), ..Subject::default() };
-            (subject.job(Environment::of(|_| None)), subject.job(Environment::of(|_| Some("a.b".to_owned()))))
+            (
+                subject.job(Environment::of(|_| None)),
+                subject.job(Environment::of(|_| Some("a.b".to_owned()))),
+            )
         };
         assert_eq!(job("ingest", "run", "shop"), ("ingest.shop".to_owned(), "a.b".to_owned()));
         assert_eq!(job("engine", "merge", "lake").0, "merge.lake");

@@ -84,7 +84,10 @@ fn o2_a_summary_is_metrics() {
     let lines = measured(&outcome);
     let [items, orders, summary] = lines.as_slice() else { panic!("{lines:#?}") };
     assert_eq!((&summary["event"], &summary["level"]), (&json!("summary"), &json!("info")));
-    assert_eq!((&summary["Program"], &summary["Command"]), (&json!("engine"), &json!("relationalize")));
+    assert_eq!(
+        (&summary["Program"], &summary["Command"]),
+        (&json!("engine"), &json!("relationalize"))
+    );
     let found = ["Failures", "Records", "Quarantined", "Rows"].map(|name| value(summary, name));
     assert_eq!(found, [Some(0), Some(2), Some(1), Some(4)], "{summary:#}");
     assert_eq!(value(summary, "Bytes"), summary["bytes_read"].as_u64());
@@ -103,7 +106,8 @@ fn o2_a_merge_counts_rows() {
     assert_eq!(outcome.code, 0, "{outcome:?}");
     let lines = measured(&outcome);
     let summary = lines.last().unwrap();
-    let found = ["Failures", "Records", "Inserted", "Updated", "Deleted"].map(|name| value(summary, name));
+    let found =
+        ["Failures", "Records", "Inserted", "Updated", "Deleted"].map(|name| value(summary, name));
     assert_eq!(found, [Some(0), Some(2), Some(4), Some(0), Some(0)], "{summary:#}");
     assert_eq!(lines.len(), 3, "two tables");
 }

@@ -60,7 +60,9 @@ fn attributes(json: &Value) -> BTreeMap<String, Value> {
     let attributes = json.as_array().into_iter().flatten();
     let value = |value: &Value| {
         let number = value["intValue"].as_str().and_then(|text| text.parse::<i64>().ok());
-        number.map(Value::from).or(value["intValue"].as_i64().map(Value::from))
+        number
+            .map(Value::from)
+            .or(value["intValue"].as_i64().map(Value::from))
             .unwrap_or_else(|| value["stringValue"].clone())
     };
     attributes.map(|a| (a["key"].as_str().unwrap().to_owned(), value(&a["value"]))).collect()
@@ -258,7 +260,8 @@ fn o4_datasets_of_a_run() {
     let told = events(&asked);
     assert_eq!(kinds(&told), ["START", "COMPLETE"]);
     let folder_name = folder.path().canonicalize().unwrap().display().to_string();
-    let dataset = |name: &str| json!({ "namespace": "file", "name": format!("{folder_name}/{name}") });
+    let dataset =
+        |name: &str| json!({ "namespace": "file", "name": format!("{folder_name}/{name}") });
     for event in &told {
         assert_eq!(event["job"]["namespace"], "shop");
         assert_eq!(event["job"]["name"], "relationalize.curated");
@@ -269,11 +272,16 @@ fn o4_datasets_of_a_run() {
         assert_eq!(parent["job"], json!({ "namespace": "airflow", "name": "dag.task" }));
     }
     assert_eq!(told[0]["outputs"], json!([dataset("curated")]));
-    let outputs: BTreeMap<_, _> = told[1]["outputs"].as_array().unwrap().iter().map(|output| {
-        let statistics = &output["outputFacets"]["outputStatistics"];
-        assert!(statistics["size"].as_u64().unwrap() > 100);
-        (output["name"].as_str().unwrap().to_owned(), statistics["rowCount"].as_u64().unwrap())
-    }).collect();
+    let outputs: BTreeMap<_, _> = told[1]["outputs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|output| {
+            let statistics = &output["outputFacets"]["outputStatistics"];
+            assert!(statistics["size"].as_u64().unwrap() > 100);
+            (output["name"].as_str().unwrap().to_owned(), statistics["rowCount"].as_u64().unwrap())
+        })
+        .collect();
     let expected = [("curated/orders", 2), ("curated/orders__items", 2)];
     let expected = expected.map(|(name, rows)| (format!("{folder_name}/{name}"), rows));
     assert_eq!(outputs, BTreeMap::from(expected));

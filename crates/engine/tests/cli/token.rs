@@ -93,7 +93,10 @@ fn o6_steps_do_not_answer_for_their_job() {
 }
 
 /// A command that waits for its input, and its log so far.
-fn waiting(folder: &Folder, url: &str) -> (std::process::Child, BufReader<impl Read + use<>>, String) {
+fn waiting(
+    folder: &Folder,
+    url: &str,
+) -> (std::process::Child, BufReader<impl Read + use<>>, String) {
     let mut command = command(folder, url, "relationalize - curated --run-id waiting");
     command.env("SOLDER_HEARTBEAT_SECONDS", "0.05");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

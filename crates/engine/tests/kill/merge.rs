@@ -211,7 +211,12 @@ fn o7_stopped_results() {
     place.merge();
     let result = |version: usize| {
         let mut engine = Command::new(env!("CARGO_BIN_EXE_engine"));
-        engine.arg("sql").arg("--lake").arg(place.path("lake")).arg("--into").arg(place.path("lake"));
+        engine
+            .arg("sql")
+            .arg("--lake")
+            .arg(place.path("lake"))
+            .arg("--into")
+            .arg(place.path("lake"));
         engine.args(["--table", "mart", "--key", "id", "--threads", "2", "-c"]);
         engine.arg(format!("select id, {version} as version from orders"));
         engine
@@ -238,7 +243,8 @@ fn o7_stopped_results() {
 /// O7: SIGTERM to a job goes to its steps; the same run id again does what is left.
 #[test]
 fn o7_stopped_jobs() {
-    let stages = ["before-manifest", "merge-planned", "merge-child-committed", "merge-root-committed"];
+    let stages =
+        ["before-manifest", "merge-planned", "merge-child-committed", "merge-root-committed"];
     let held = stages.map(|stage| {
         let place = Place::new();
         fs::create_dir_all(place.path("raw/orders")).unwrap();

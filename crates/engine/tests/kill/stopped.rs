@@ -102,9 +102,9 @@ fn stopped(
 /// Checks what a stopped command left: all of the state before, or all of the state after.
 fn assert_whole(place: &Place, stage: &str, code: i32, old: &Ids, new: &Ids) {
     let committed = place.committed();
-    let is_committed = place.manifest().is_some_and(|manifest| {
-        manifest.runs.last().is_some_and(|run| run.run_id == "stopped")
-    });
+    let is_committed = place
+        .manifest()
+        .is_some_and(|manifest| manifest.runs.last().is_some_and(|run| run.run_id == "stopped"));
     assert_eq!(committed, *if is_committed { new } else { old }, "stopped at {stage}");
     match code {
         0 => assert!(is_committed, "{stage}: done, it says"),
@@ -113,9 +113,7 @@ fn assert_whole(place: &Place, stage: &str, code: i32, old: &Ids, new: &Ids) {
 }
 
 #[rstest]
-fn o7_runs_that_stop_by_themselves(
-    #[values(Mode::First, Mode::Append, Mode::Replace)] mode: Mode,
-) {
+fn o7_runs_that_stop_by_themselves(#[values(Mode::First, Mode::Append, Mode::Replace)] mode: Mode) {
     let stages: Vec<_> = BEFORE_COMMIT.into_iter().chain(AFTER_COMMIT).collect();
     let (_, old, new) = prepare(mode);
     let ended = stopped(&stages, true, || {

@@ -50,7 +50,10 @@ fn o2_to_o6_of_an_ingest() {
 
     let events = told(&collector, "/api/v1/lineage");
     let [start, complete] = events.as_slice() else { panic!("{events:#?}") };
-    assert_eq!((&start["eventType"], &complete["eventType"]), (&json!("START"), &json!("COMPLETE")));
+    assert_eq!(
+        (&start["eventType"], &complete["eventType"]),
+        (&json!("START"), &json!("COMPLETE"))
+    );
     assert_eq!(complete["job"]["name"], "ingest.shop");
     let raw = folder.path().canonicalize().unwrap().join("raw").display().to_string();
     let outputs = complete["outputs"].as_array().unwrap().iter();
@@ -82,7 +85,9 @@ fn o5_secrets_are_told_to_nobody() {
         command.env("SHOP_TOKEN", "hidden-secret-of-the-shop").output().unwrap().into();
     assert_eq!(outcome.code, 77, "{outcome:?}");
     assert!(!outcome.stderr.contains("hidden-secret"), "{outcome:?}");
-    assert!(collector.asked().iter().all(|asked| !asked.body.to_string().contains("hidden-secret")));
+    assert!(
+        collector.asked().iter().all(|asked| !asked.body.to_string().contains("hidden-secret"))
+    );
     let answers = told(&collector, "/");
     assert_eq!(answers[0]["error"], "Solder.Credentials");
     assert!(answers[0]["cause"].as_str().unwrap().contains("403"), "{answers:?}");

@@ -58,7 +58,7 @@ impl Event<'_> {
             "eventTime": time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
             "producer": PRODUCER,
             "schemaURL": format!("{SCHEMAS}2-0-2/OpenLineage.json#/$defs/RunEvent"),
-            "run": { "runId": self.run, "facets": self.run_facets() },
+            "run": { "runId": self.run.to_string(), "facets": self.run_facets() },
             "job": {
                 "namespace": self.job.namespace,
                 "name": self.job.name,
@@ -85,7 +85,7 @@ impl Event<'_> {
         let mut facets = json!({ "processing_engine": engine });
         if let Some(Parent { job, run }) = self.parent {
             let mut parent = facet("1-0-1/ParentRunFacet");
-            parent["run"] = json!({ "runId": run });
+            parent["run"] = json!({ "runId": run.to_string() });
             parent["job"] = json!({ "namespace": job.namespace, "name": job.name });
             facets["parent"] = parent;
         }

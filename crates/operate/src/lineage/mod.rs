@@ -22,7 +22,7 @@ use url::Url;
 use uuid::{Builder, Uuid};
 
 use crate::ended::End;
-use crate::environment::Environment;
+use crate::environment::{Environment, shown};
 use crate::operation::{Host, PATIENCE, Subject, patience};
 
 use event::{Event, Job, Parent};
@@ -139,29 +139,22 @@ impl Lineage {
         }
         match request.send().await {
             Ok(answer) if answer.status().is_success() => Ok(()),
-            Ok(answer) => {
-                Err(format!("{} answers {}; see {API_KEY}", self.shown(), answer.status()))
-            }
+            Ok(answer) => Err(format!(
+                "{} answers {}; see {API_KEY}",
+                shown(self.address.as_str()),
+                answer.status()
+            )),
             Err(error) if error.is_timeout() => Err(self.silence(PATIENCE)),
             Err(error) => {
                 let error = error.without_url();
                 let causes = solder_landing::causes(&error).join(": ");
-                Err(format!("{} is not reached: {error}: {causes}", self.shown()))
+                Err(format!("{} is not reached: {error}: {causes}", shown(self.address.as_str())))
             }
         }
     }
 
     fn silence(&self, limit: Duration) -> String {
-        format!("no answer of {} within {} s", self.shown(), limit.as_secs())
-    }
-
-    /// The address without credentials that it may hold.
-    fn shown(&self) -> String {
-        let mut address = self.address.clone();
-        let _ = address.set_username("");
-        let _ = address.set_password(None);
-        address.set_query(None);
-        address.to_string()
+        format!("no answer of {} within {} s", shown(self.address.as_str()), limit.as_secs())
     }
 }
 
@@ -184,7 +177,7 @@ mod tests {
     fn o4_a_run_has_one_id() {
         let job = |name: &str| Job { namespace: "default".to_owned(), name: name.to_owned() };
         let id = run_uuid(&job("merge"), "r-1");
-        assert_eq!(id.to_string(), "ID");
+        assert_eq!(id.to_string(), "4017b0f3-19c3-87ab-876d-ef57d469f7f2");
         assert_eq!(id, run_uuid(&job("merge"), "r-1"));
         assert_ne!(id, run_uuid(&job("merge"), "r-2"));
         assert_ne!(id, run_uuid(&job("merge.r"), "-1"));

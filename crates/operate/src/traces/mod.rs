@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::ended::{End, Ended};
-use crate::environment::Environment;
+use crate::environment::{Environment, shown};
 use crate::operation::{Host, Subject, lock, patience};
 use crate::report;
 
@@ -70,8 +70,9 @@ impl Trace {
         let protocol = PROTOCOLS.iter().find_map(|name| environment.get(name));
         if protocol.as_deref() == Some("grpc") {
             host.warn(&format!(
-                "traces: OTLP is spoken as http/json alone, and {endpoint} is to be asked by grpc: expected the \
+                "traces: OTLP is spoken as http/json alone, and {} is to be asked by grpc: expected the \
                  collector's port for HTTP, mostly 4318, and {}=http/json",
+                shown(&endpoint),
                 PROTOCOLS[1]
             ));
             return None;
@@ -104,7 +105,7 @@ impl Trace {
             title: subject.title(),
             attributes,
             service: (!named).then_some("solder"),
-            endpoint,
+            endpoint: shown(&endpoint),
             began: SystemTime::now(),
             context,
             parent,
@@ -134,8 +135,10 @@ impl Trace {
         match sent {
             Ok(Ok(())) => {}
             Ok(Err(error)) => host.warn(&format!("traces: {address} does not take them: {error}")),
-            Err(_) => host
-                .warn(&format!("traces: no answer of {address} within {} s", PATIENCE.as_secs())),
+            Err(_) => {
+                let seconds = patience(&ended).as_secs();
+                host.warn(&format!("traces: no answer of {address} within {seconds} s"));
+            }
         }
     }
 

@@ -50,9 +50,11 @@ impl Collector {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (kept, answer) = (kept.clone(), answer.clone());
-                std::thread::spawn(move || {
-                    while exchange(&stream, &kept, answer.as_ref()).is_some() {}
-                });
+                std::thread::spawn(
+                    move || {
+                        while exchange(&stream, &kept, answer.as_ref()).is_some() {}
+                    },
+                );
             }
         });
         Collector { url, asked }
