@@ -18,17 +18,17 @@ use crate::traces::Trace;
 
 /// What observers are given after the end of a run; then the program ends without them.
 ///
-/// The answer to a task token has 12 s, since a state machine waits for it; after a signal, all have 2 s together.
+/// The answer to a task token has 12 s, since a state machine waits for it; after a signal, all have 1.5 s together.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the answer to a task token is given.
 const TOKEN_PATIENCE: Duration = Duration::from_secs(12);
 
 /// What all are given after a signal: a step of a job and the job itself end within 20 s, one after the other.
-const STOPPED_PATIENCE: Duration = Duration::from_secs(2);
+const STOPPED_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// On top of that: observers end by themselves, but for a thread that gets no time.
-const GRACE: Duration = Duration::from_millis(200);
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Between two looks whether a signal has come while observers are waited for.
 const LOOK: Duration = Duration::from_millis(50);

@@ -154,7 +154,7 @@ impl Lineage {
     }
 
     fn silence(&self, limit: Duration) -> String {
-        format!("no answer of {} within {} s", shown(self.address.as_str()), limit.as_secs())
+        format!("no answer of {} within {limit:?}", shown(self.address.as_str()))
     }
 }
 

@@ -95,7 +95,7 @@ impl Token {
         let problem = match timeout(patience, self.call(operation, fields)).await {
             Ok(Ok(_)) => return,
             Ok(Err(error)) => told(&error),
-            Err(_) => format!("no answer within {} s", patience.as_secs()),
+            Err(_) => format!("no answer within {patience:?}"),
         };
         host.warn(&format!(
             "task token: {operation} failed, and the state waits until it times out: {problem}"
@@ -120,7 +120,7 @@ impl Token {
                     }
                     Some(told(&error))
                 }
-                Err(_) => Some(format!("no answer within {} s", self.interval.as_secs())),
+                Err(_) => Some(format!("no answer within {:?}", self.interval)),
             };
             if let (Some(problem), false) = (&problem, is_warned) {
                 host.warn(&format!("task token: a heartbeat failed: {problem}"));

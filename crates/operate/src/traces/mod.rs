@@ -136,8 +136,8 @@ impl Trace {
             Ok(Ok(())) => {}
             Ok(Err(error)) => host.warn(&format!("traces: {address} does not take them: {error}")),
             Err(_) => {
-                let seconds = patience(&ended).as_secs();
-                host.warn(&format!("traces: no answer of {address} within {seconds} s"));
+                let limit = patience(&ended);
+                host.warn(&format!("traces: no answer of {address} within {limit:?}"));
             }
         }
     }
