@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!   cli/ ──▶ Settings ──▶ relationalize ──▶ Report ──▶ output.rs    stdout: summary or JSON
-//!                              │   │              └──▶ --manifest   a file for whoever comes next
+//!                              │   │              ├──▶ --manifest   a file for whoever comes next
+//!                              │   │              └──▶ operation.rs   traces, lineage, task tokens
 //!                              │   └──▶ catalog.rs     committed tables, for Athena
 //!                              └──▶ console/   stderr: progress, log, errors
 //!   cli/ ──▶ job/ ──▶ these commands, and those of `ingest`, as processes ──▶ JobReport
@@ -15,6 +16,7 @@ mod catalog;
 mod cli;
 mod console;
 mod job;
+mod operation;
 mod output;
 mod signals;
 mod system;
@@ -30,6 +32,7 @@ use serde_json::{Value, json};
 use solder_lake::Error as Failure;
 use solder_lake::merge::{MergeReport, MergeSettings, merge};
 use solder_lake::sql::{Output, SqlReport, SqlSettings, query};
+use solder_operate::Operation;
 use solder_operate::catalog::CatalogReport;
 use solder_relationalize::curated::Curated;
 use solder_relationalize::readable::count;
@@ -45,11 +48,16 @@ use console::Console;
 use output::{SetAside, page};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { 0 });
+            if !error.use_stderr() {
+                return ExitCode::SUCCESS;
+            }
+            let console = Arc::new(Console::new(None, None));
+            Operation::refuse("engine", EXIT_USAGE, error.to_string(), console);
+            return ExitCode::from(EXIT_USAGE);
         }
     };
     match &cli.command {
@@ -61,16 +69,23 @@ fn main() -> ExitCode {
         Command::Relationalize(_) | Command::Sql(_) | Command::Shard(_) => {}
         _ => system::use_small_pages(),
     }
-    let console = Arc::new(Console::new(cli.log));
+    let name = operation::name(&cli.command);
+    operation::name_run(&mut cli.command);
+    let console = Arc::new(Console::new(cli.log, name));
+    if let Some(name) = name {
+        let subject = || operation::subject(name, &cli.command);
+        console.observe(Operation::begin(subject, console.clone()));
+    }
     // A panic has told where it was; its exit code is that of a bug, and no other's.
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| run(cli.command, &console)));
-    match outcome.unwrap_or(Ok(ExitCode::from(EXIT_BUG))) {
-        Ok(code) => code,
+    let (code, error) = match outcome.unwrap_or(Ok(EXIT_BUG)) {
+        Ok(code) => (code, None),
         Err(error) => {
             console.failed(&error);
-            ExitCode::from(error.exit_code())
+            (error.exit_code(), Some(output::told(&error)))
         }
-    }
+    };
+    ExitCode::from(console.end(code, error))
 }
 
 const EXIT_USAGE: u8 = 64;
@@ -78,7 +93,7 @@ const EXIT_BUG: u8 = 70;
 /// With so many bytes to spare, freed memory is better kept.
 const MUCH_MEMORY: usize = 512 << 20;
 
-fn run(command: Command, console: &Arc<Console>) -> Result<ExitCode, Failure> {
+fn run(command: Command, console: &Arc<Console>) -> Result<u8, Failure> {
     let done = match command {
         // Its steps tell how they failed; the exit code is theirs.
         Command::Run(args) => return run_job(&args, console),
@@ -96,24 +111,32 @@ fn run(command: Command, console: &Arc<Console>) -> Result<ExitCode, Failure> {
             Ok(to_stdout(&script)?)
         }
         Command::Tables(args) => Ok(to_stdout(args.run(&curated(&args.place)?)?.as_bytes())?),
-        Command::History(args) => Ok(to_stdout(args.run(&maintaining()?)?.as_bytes())?),
-        Command::Restore(args) => Ok(to_stdout(args.run(&maintaining()?)?.as_bytes())?),
-        Command::Optimize(args) => Ok(to_stdout(args.run(&maintaining()?)?.as_bytes())?),
-        Command::Vacuum(args) => Ok(to_stdout(args.run(&maintaining()?)?.as_bytes())?),
+        Command::History(args) => Ok(to_stdout(args.run(&maintaining(console)?)?.as_bytes())?),
+        Command::Restore(args) => maintained(args.run(&maintaining(console)?)?, console),
+        Command::Optimize(args) => maintained(args.run(&maintaining(console)?)?, console),
+        Command::Vacuum(args) => maintained(args.run(&maintaining(console)?)?, console),
         Command::Check(args) => {
-            let (text, report) = args.run(&Arc::new(maintaining()?))?;
+            let (text, report) = args.run(&Arc::new(maintaining(console)?))?;
             to_stdout(text.as_bytes())?;
-            report.outcome()
+            console.report(&json!(report));
+            report.outcome().inspect(|()| console.summary(&report))
         }
         Command::Bookmark(args) => Ok(to_stdout(args.run(&curated(args.place())?)?.as_bytes())?),
     };
-    done.map(|()| ExitCode::SUCCESS)
+    done.map(|()| 0)
 }
 
 /// What commands over a lake run on; every step of theirs is one commit, so that they can end anywhere.
-fn maintaining() -> Result<Io, Failure> {
-    signals::end_at_once().map_err(no_threads)?;
+fn maintaining(console: &Arc<Console>) -> Result<Io, Failure> {
+    signals::end_at_once(console).map_err(no_threads)?;
     Ok(Io::start_with(cli::cores()).map_err(no_threads)?)
+}
+
+/// Prints what a command has done to a lake.
+fn maintained(text: String, console: &Console) -> Result<(), Failure> {
+    to_stdout(text.as_bytes())?;
+    console.summary(&json!({}));
+    Ok(())
 }
 
 fn curated(place: &str) -> Result<Curated, Error> {
@@ -217,7 +240,7 @@ fn run_merge(args: &cli::Merge, console: &Arc<Console>) -> Result<(), Failure> {
     let destinations = Destinations::of(&args.reporting)?;
     let outcome = args.settings().and_then(|(settings, database)| {
         let io = Arc::new(Io::start_with(settings.threads).map_err(no_threads)?);
-        signals::end_at_once().map_err(no_threads)?;
+        signals::end_at_once(console).map_err(no_threads)?;
         let report = merge(&io, &settings)?;
         let register =
             |database| catalog::register_lake(&io, &database, &settings.lake, &report.entities);
@@ -232,7 +255,9 @@ fn run_merge(args: &cli::Merge, console: &Arc<Console>) -> Result<(), Failure> {
         |(settings, report, registered): &(MergeSettings, MergeReport, Option<CatalogReport>)| {
             output::merged(report, &settings.lake) + &output::registered(registered.as_ref())
         };
-    let (_, _, registered) = tell(&args.reporting, destinations, outcome, &json, text, console)?;
+    let (_, report, registered) =
+        tell(&args.reporting, destinations, outcome, &json, text, console)?;
+    console.summary(&report);
     catalog::outcome(registered, Committed::Merge)
 }
 
@@ -241,7 +266,7 @@ fn run_sql(args: &cli::Sql, console: &Arc<Console>) -> Result<(), Failure> {
     let outcome = args.settings().and_then(|settings| {
         let script = args.script()?;
         let io = Arc::new(Io::start_with(settings.threads).map_err(no_threads)?);
-        signals::end_at_once().map_err(no_threads)?;
+        signals::end_at_once(console).map_err(no_threads)?;
         let mut stdout = std::io::stdout();
         let report = query(&io, &settings, &script, &mut Output::new(args.format(), &mut stdout))?;
         let registered = args.database()?.zip(settings.into.as_ref()).map(|(database, into)| {
@@ -263,11 +288,13 @@ fn run_sql(args: &cli::Sql, console: &Arc<Console>) -> Result<(), Failure> {
                 None => String::new(),
             }
         };
-    let (_, _, registered) = tell(&args.reporting, destinations, outcome, &json, text, console)?;
+    let (_, report, registered) =
+        tell(&args.reporting, destinations, outcome, &json, text, console)?;
+    console.summary(&report);
     catalog::outcome(registered, Committed::Rows { is_repeatable: args.is_repeatable() })
 }
 
-fn run_job(args: &cli::Run, console: &Arc<Console>) -> Result<ExitCode, Failure> {
+fn run_job(args: &cli::Run, console: &Arc<Console>) -> Result<u8, Failure> {
     let destinations = Destinations::of(&args.reporting)?;
     let planned = job::Job::read(&args.job, &args.params).and_then(|job| {
         let steps = job::select(job::steps(&job)?, &args.only, args.from.as_deref())?;
@@ -275,7 +302,7 @@ fn run_job(args: &cli::Run, console: &Arc<Console>) -> Result<ExitCode, Failure>
     });
     if let (Some(format), Ok((_, steps))) = (args.plan, &planned) {
         to_stdout(job::plan_text(steps, format).as_bytes())?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(0);
     }
     let outcome = planned.and_then(|(job, steps)| {
         let run_id = args.run_id.clone().unwrap_or_else(new_run_id);
@@ -288,7 +315,7 @@ fn run_job(args: &cli::Run, console: &Arc<Console>) -> Result<ExitCode, Failure>
     };
     let report = tell(&args.reporting, destinations, outcome, &json, job::summary, console)?;
     console.job_finished(&report);
-    Ok(ExitCode::from(report.exit_code))
+    Ok(report.exit_code)
 }
 
 /// Where a report goes beside stdout; known before the run, so that a mistake in it is no late one.
@@ -312,6 +339,7 @@ fn tell<T>(
     text: impl FnOnce(&T) -> String,
     console: &Console,
 ) -> Result<T, Failure> {
+    console.report(json);
     let object = format!("{json:#}\n");
     let printed = match (reporting.format(), &outcome) {
         (ReportFormat::Json, _) => to_stdout(object.as_bytes()),
@@ -374,7 +402,7 @@ fn write_report<T>(
 
 fn crew(num_threads: usize, console: &Arc<Console>) -> Result<Crew, Error> {
     let stop = Arc::new(Stop::default());
-    signals::listen(&stop).map_err(no_threads)?;
+    signals::listen(&stop, console).map_err(no_threads)?;
     Ok(Crew {
         io: Arc::new(Io::start().map_err(no_threads)?),
         pool: Arc::new(Pool::start(num_threads).map_err(no_threads)?),

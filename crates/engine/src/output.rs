@@ -37,6 +37,18 @@ pub(crate) fn failure(error: &Error) -> Map<String, Value> {
     object
 }
 
+/// An error for people: its causes and what can be done about it, a line each.
+pub(crate) fn told(error: &Error) -> String {
+    let mut text = format!("{error}\n");
+    for cause in solder_landing::causes(error) {
+        let _ = writeln!(text, "  because {cause}");
+    }
+    if let Some(help) = error.help() {
+        let _ = writeln!(text, "  help: {help}");
+    }
+    text
+}
+
 /// A check that does not hold, and how its rows can be looked at.
 pub(crate) fn finding(finding: &Finding) -> String {
     let level = match finding.level {

@@ -10,14 +10,16 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use solder_relationalize::Stop;
 
+use crate::console::Console;
+
 /// A run that has not stopped by itself after this long, for instance since a store does not answer, is
 /// ended. What it leaves behind no manifest names, and the next run removes it.
 const DEADLINE: Duration = Duration::from_secs(15);
 
 /// Sets the flags of `stop` when a signal comes; a second signal ends the program at once.
-pub(crate) fn listen(stop: &Arc<Stop>) -> std::io::Result<()> {
+pub(crate) fn listen(stop: &Arc<Stop>, console: &Arc<Console>) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    let stop = stop.clone();
+    let (stop, console) = (stop.clone(), console.clone());
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let mut asked = false;
         for signal in signals.forever() {
@@ -26,10 +28,12 @@ pub(crate) fn listen(stop: &Arc<Stop>) -> std::io::Result<()> {
             }
             let flag = if signal == SIGINT { &stop.interrupt } else { &stop.terminate };
             flag.store(true, Ordering::Relaxed);
+            console.stopping();
+            let console = console.clone();
             let deadline = thread::Builder::new().name("deadline".to_owned());
             let _ = deadline.spawn(move || {
                 thread::sleep(DEADLINE);
-                process::exit(128 + signal);
+                process::exit(console.stopped(signal));
             });
         }
     })?;
@@ -37,11 +41,13 @@ pub(crate) fn listen(stop: &Arc<Stop>) -> std::io::Result<()> {
 }
 
 /// Ends the program when a signal comes: for commands that leave nothing half done wherever they end.
-pub(crate) fn end_at_once() -> std::io::Result<()> {
+pub(crate) fn end_at_once(console: &Arc<Console>) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let console = console.clone();
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         if let Some(signal) = signals.forever().next() {
-            process::exit(128 + signal);
+            console.stopping();
+            process::exit(console.stopped(signal));
         }
     })?;
     Ok(())

@@ -4,7 +4,7 @@
 //! ```text
 //!   program/cli.rs ──▶ source ──▶ run ──▶ Report ──▶ program/output.rs   stdout: summary or JSON
 //!                                  │         └──▶ --manifest             a file for whoever comes next
-//!                                  └──▶ program/console.rs               stderr: progress, log, errors
+//!                                  └──▶ program/console.rs               stderr: progress, log, errors; observers
 //! ```
 
 mod program;
@@ -22,6 +22,7 @@ use solder_ingest::source::plan::Source;
 use solder_ingest::{Compression, Error, Reach, RunSettings, new_run_id, pour, probe, source};
 use solder_landing::raw::StreamLog;
 use solder_landing::{Place, PlaceError};
+use solder_operate::{Operation, Subject};
 
 use program::cli::{Cli, Command, Of, Plan, ReportFormat, Run, Test};
 use program::console::{Console, failure};
@@ -31,30 +32,58 @@ use program::{expected, output, signals};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const EXIT_USAGE: u8 = 64;
+/// The command that observers are told of.
+const RUN: &str = "run";
 /// How the ids of runs begin that land recorded answers.
 const TEST_RUN: &str = "test-";
 const TEST_PART_BYTES: u64 = 128 << 20;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { 0 });
+            if !error.use_stderr() {
+                return ExitCode::SUCCESS;
+            }
+            let console = Arc::new(Console::new(None, None));
+            Operation::refuse("ingest", EXIT_USAGE, error.to_string(), console);
+            return ExitCode::from(EXIT_USAGE);
         }
     };
-    let console = Arc::new(Console::new(cli.log));
+    let console = match &mut cli.command {
+        Command::Run(args) => {
+            let console = Arc::new(Console::new(cli.log, Some(RUN)));
+            // The id is there before anything can fail, so that observers know it.
+            args.run_id.get_or_insert_with(|| new_run_id(jiff::Timestamp::now()));
+            console.observe(Operation::begin(|| subject(args), console.clone()));
+            console
+        }
+        _ => Arc::new(Console::new(cli.log, None)),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(command(cli.command, &console)),
         Err(error) => Err(Error::Output(error)),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            console.failed(&error);
-            ExitCode::from(error.exit_code())
-        }
+    if let Err(error) = &outcome {
+        console.failed(error);
+    }
+    let code = outcome.as_ref().map_or_else(Error::exit_code, |()| 0);
+    ExitCode::from(console.end(code, outcome.as_ref().err()))
+}
+
+/// What observers are told of a run.
+fn subject(args: &Run) -> Subject {
+    let source = args.of.source.file_stem().unwrap_or_default();
+    Subject {
+        program: "ingest",
+        command: RUN,
+        name: source.to_string_lossy().into_owned(),
+        run_id: args.run_id.clone(),
+        inputs: Vec::new(),
+        outputs: args.to.iter().cloned().collect(),
+        manifest: args.manifest.clone(),
     }
 }
 
@@ -125,8 +154,11 @@ async fn run_to_stdout(args: &Run, console: &Arc<Console>) -> Result<(), Error> 
     let only = Run::only(&streams)?;
     let reach = reach(&source, args)?;
     console.redact_with(reach.redactor());
-    let stop = signals::listen().map_err(Error::Output)?;
-    pour(&source, &reach, only, Box::new(std::io::stdout()), console.clone(), stop).await.map(drop)
+    let stop = signals::listen(console).map_err(Error::Output)?;
+    let out = Box::new(std::io::stdout());
+    pour(&source, &reach, only, out, console.clone(), stop).await?;
+    console.done();
+    Ok(())
 }
 
 fn reach(source: &Source, args: &Run) -> Result<Reach, Error> {
@@ -156,12 +188,12 @@ async fn run(args: &Run, console: &Arc<Console>) -> Result<(), Error> {
         is_full: args.full,
     };
     check_run_id(&source, &settings.run_id)?;
-    let stop = signals::listen().map_err(Error::Output)?;
+    let stop = signals::listen(console).map_err(Error::Output)?;
     console.run_started(&source.name, &settings.run_id);
     let (report, outcome) =
         solder_ingest::run(&source, &reach, &settings, console.clone(), stop).await;
     let json = report_json(&report, &outcome);
-    console.run_finished(&json);
+    console.report(&json);
     let text = match args.report {
         ReportFormat::Text => output::summary(&report, to),
         ReportFormat::Json => format!("{json:#}\n"),
@@ -178,7 +210,9 @@ async fn run(args: &Run, console: &Arc<Console>) -> Result<(), Error> {
             return Err(error.into());
         }
     }
-    outcome.and(printed)
+    outcome.and(printed)?;
+    console.done();
+    Ok(())
 }
 
 /// Lands what the recorded answers give. Each test replaces the one before: nothing else may be there.
@@ -211,7 +245,7 @@ async fn land_test(
         part_age: Duration::MAX,
         is_full: true,
     };
-    let stop = signals::listen().map_err(Error::Output)?;
+    let stop = signals::listen(console).map_err(Error::Output)?;
     let (report, outcome) =
         solder_ingest::run(source, &reach, &settings, console.clone(), stop).await;
     outcome.and(to_stdout(output::summary(&report, to).as_bytes()))

@@ -87,6 +87,11 @@ impl Reporting {
         files.map(|file| destination("--report", file)).collect()
     }
 
+    /// What `--manifest` says.
+    pub(crate) fn manifest(&self) -> Option<&str> {
+        self.manifest.as_deref()
+    }
+
     /// The file of `--manifest`.
     pub(crate) fn destination(&self) -> Result<Option<Destination>, Error> {
         self.manifest.as_deref().map(|text| destination("--manifest", text)).transpose()

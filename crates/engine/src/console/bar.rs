@@ -8,6 +8,8 @@ use solder_lake::Error;
 use solder_relationalize::progress::{Event, Taken};
 use solder_relationalize::readable::{count, size, thousands};
 
+use crate::output::told;
+
 /// A bar that is drawn only where stderr is a terminal.
 pub(crate) struct Bar {
     bar: ProgressBar,
@@ -95,7 +97,16 @@ impl Bar {
 
     pub(crate) fn failed(&self, error: &Error) {
         self.end();
-        eprint!("{}", error_text(error));
+        eprint!("error: {}", told(error));
+    }
+
+    pub(crate) fn warn(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("warning: {text}"));
+    }
+
+    pub(crate) fn stopped(&self, text: &str) {
+        self.end();
+        eprintln!("error: {text}");
     }
 }
 
@@ -108,22 +119,6 @@ fn taken_text(taken: Taken, seconds: f64) -> String {
     };
     let records = count(taken.records, "record");
     format!("{records}{bad}, {}, {}/s", size(taken.bytes), size(rate as u64))
-}
-
-/// An error, its causes and what can be done about it.
-fn error_text(error: &Error) -> String {
-    let mut text = format!("error: {error}\n");
-    for cause in solder_landing::causes(error) {
-        text.push_str("  because ");
-        text.push_str(&cause);
-        text.push('\n');
-    }
-    if let Some(help) = error.help() {
-        text.push_str("  help: ");
-        text.push_str(help);
-        text.push('\n');
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One JSON object a line, for whoever collects logs.
 //!
 //! Every line has `time`, `level`, `event` and, once it is known, `run_id`. The last line of a run is its
-//! `summary`. Paths and places are named, values never.
+//! `summary`, which holds metrics where they are asked for. Paths and places are named, values never.
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use solder_lake::Error;
+use solder_operate::Metrics;
 use solder_relationalize::Settings;
 use solder_relationalize::progress::{Event, Taken};
 use solder_relationalize::report::Report;
@@ -21,11 +22,14 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(30);
 /// Writes the lines.
 pub(crate) struct Lines {
     interval: Duration,
+    metrics: Option<Metrics>,
     state: Mutex<State>,
 }
 
 struct State {
     out: Box<dyn Write + Send>,
+    /// A summary is still to come.
+    has_summary: bool,
     run_id: Option<String>,
     began: Instant,
     entity: String,
@@ -39,14 +43,20 @@ struct State {
 
 impl Lines {
     /// Writes to stderr.
-    pub(crate) fn stderr() -> Lines {
-        Lines::new(Box::new(std::io::stderr()), PROGRESS_INTERVAL)
+    pub(crate) fn stderr(has_summary: bool, metrics: Option<Metrics>) -> Lines {
+        Lines::new(Box::new(std::io::stderr()), PROGRESS_INTERVAL, has_summary, metrics)
     }
 
-    fn new(out: Box<dyn Write + Send>, interval: Duration) -> Lines {
+    fn new(
+        out: Box<dyn Write + Send>,
+        interval: Duration,
+        has_summary: bool,
+        metrics: Option<Metrics>,
+    ) -> Lines {
         let now = Instant::now();
         let state = State {
             out,
+            has_summary,
             run_id: None,
             began: now,
             entity: String::new(),
@@ -55,7 +65,7 @@ impl Lines {
             before: Taken::default(),
             last_progress: now,
         };
-        Lines { interval, state: Mutex::new(state) }
+        Lines { interval, metrics, state: Mutex::new(state) }
     }
 
     pub(crate) fn run_started(&self, settings: &Settings) {
@@ -160,15 +170,35 @@ impl Lines {
             let known = requests.into_iter().chain(landing);
             fields.extend(known.map(|(name, value)| (name.to_owned(), value)));
         }
-        self.with(|state| state.line(Level::Info, "summary", fields));
+        self.end(Level::Info, fields, 0, || json!(report));
     }
 
     pub(crate) fn summary(&self, report: &impl serde::Serialize) {
-        let mut fields = json!({ "exit_code": 0 });
+        let mut fields = json!({ "exit_code": 0, "duration_ms": self.with(State::elapsed_ms) });
         if let (Value::Object(fields), Value::Object(report)) = (&mut fields, json!(report)) {
             fields.extend(report);
         }
-        self.with(|state| state.line(Level::Info, "summary", fields));
+        let report = fields.clone();
+        self.end(Level::Info, fields, 0, || report);
+    }
+
+    /// The last line.
+    fn end(&self, level: Level, fields: Value, exit_code: u8, report: impl FnOnce() -> Value) {
+        let Value::Object(mut fields) = fields else { return };
+        self.with(|state| {
+            // Of a run that ends and a signal that ends it, one is first.
+            if !std::mem::take(&mut state.has_summary) {
+                return;
+            }
+            if let Some(metrics) = &self.metrics {
+                let report = report();
+                for table in metrics.tables(&report) {
+                    state.line(Level::Info, "table", Value::Object(table));
+                }
+                metrics.add_to(&mut fields, exit_code, &report);
+            }
+            state.line(level, "summary", Value::Object(fields));
+        });
     }
 
     pub(crate) fn step_started(&self, step: &str) {
@@ -203,34 +233,52 @@ impl Lines {
             "duration_ms": report.duration_ms,
             "steps": Value::Object(outcomes.collect()),
         });
-        self.with(|state| state.line(level, "summary", fields));
+        self.end(level, fields, report.exit_code, || json!(report));
     }
 
     pub(crate) fn warn(&self, error: &Error) {
-        self.with(|state| state.line(Level::Warn, "error", error_fields(error)));
+        self.with(|state| state.line(Level::Warn, "warning", error_fields(error)));
+    }
+
+    pub(crate) fn warn_of(&self, text: &str) {
+        self.with(|state| state.line(Level::Warn, "warning", json!({ "message": text })));
     }
 
     pub(crate) fn failed(&self, error: &Error) {
-        self.with(|state| {
-            state.line(Level::Error, "error", error_fields(error));
+        self.with(|state| state.line(Level::Error, "error", error_fields(error)));
+        self.end_early(error.exit_code());
+    }
+
+    /// A signal has ended the program.
+    pub(crate) fn stopped(&self, text: &str, exit_code: u8) {
+        let fields = json!({ "message": text, "exit_code": exit_code, "retryable": false });
+        self.with(|state| state.line(Level::Error, "error", fields));
+        self.end_early(exit_code);
+    }
+
+    /// The summary of what was not brought to its end.
+    fn end_early(&self, exit_code: u8) {
+        let fields = self.with(|state| {
+            let duration_ms = state.elapsed_ms();
             if state.run_id.is_none() {
-                return;
+                return json!({ "exit_code": exit_code, "duration_ms": duration_ms });
             }
             let mut taken = state.before;
             taken += state.taken;
-            let fields = json!({
-                "exit_code": error.exit_code(),
+            json!({
+                "exit_code": exit_code,
                 "records_read": taken.records,
                 "records_quarantined": taken.quarantined,
                 "bytes_read": taken.bytes,
-                "duration_ms": u64::try_from(state.began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            });
-            state.line(Level::Error, "summary", fields);
+                "duration_ms": duration_ms,
+            })
         });
+        let report = fields.clone();
+        self.end(Level::Error, fields, exit_code, || report);
     }
 
-    fn with(&self, act: impl FnOnce(&mut State)) {
-        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -262,6 +310,10 @@ impl Level {
 }
 
 impl State {
+    fn elapsed_ms(&mut self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn line(&mut self, level: Level, event: &str, fields: Value) {
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
         let mut line = Map::new();
@@ -309,7 +361,7 @@ mod tests {
 
     fn events(interval: Duration, act: impl FnOnce(&Lines)) -> Vec<Value> {
         let out = Shared::default();
-        act(&Lines::new(Box::new(out.clone()), interval));
+        act(&Lines::new(Box::new(out.clone()), interval, true, None));
         let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

@@ -43,12 +43,13 @@ struct Running {
 
 impl Running {
     /// Asks all steps to stop when a signal comes, and begins no more.
-    fn listen(self: &Arc<Running>) -> std::io::Result<()> {
+    fn listen(self: &Arc<Running>, console: &Arc<Console>) -> std::io::Result<()> {
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        let running = self.clone();
+        let (running, console) = (self.clone(), console.clone());
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for signal in signals.forever() {
                 running.signal.store(signal, Ordering::SeqCst);
+                console.stopping();
                 let children = running.children.lock().unwrap_or_else(PoisonError::into_inner);
                 for pid in children.values() {
                     send_signal(*pid, signal);
@@ -77,7 +78,7 @@ pub(crate) fn run(
     let began = Instant::now();
     let started_at = jiff::Timestamp::now().to_string();
     let running = Arc::new(Running::default());
-    running.listen()?;
+    running.listen(console)?;
     let (sender, ended) = channel();
     let mut reports: Vec<StepReport> = steps.iter().map(|step| not_begun(step, steps)).collect();
     let mut has_begun = vec![false; steps.len()];
@@ -257,6 +258,11 @@ impl Task {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        let environment = self.console.step_environment(&self.step.name);
+        environment.remove.iter().for_each(|name| {
+            command.env_remove(name);
+        });
+        command.envs(environment.set);
         command.process_group(0);
         let mut children = self.running.children.lock().unwrap_or_else(PoisonError::into_inner);
         let child = command.spawn()?;

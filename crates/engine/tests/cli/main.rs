@@ -2,15 +2,20 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod checks;
+#[path = "../../../operate/tests/collector/mod.rs"]
+mod collector;
 mod errors;
 mod help;
 #[path = "../landing/mod.rs"]
 mod landing;
 mod log;
+mod metrics;
 mod nest;
+mod observers;
 mod report;
 mod run;
 mod signals;
 mod sql;
 mod stdin;
 mod support;
+mod token;

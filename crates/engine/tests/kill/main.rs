@@ -1,5 +1,5 @@
 //! R20, and for merges M8: a run that is killed at any stage leaves the last committed state whole, and the next run
-//! neither loses nor repeats a record, and clears away what the dead one left.
+//! neither loses nor repeats a record, and clears away what the dead one left. O7: so does one that is stopped.
 //!
 //! The program itself is run and killed; `SOLDER_PAUSE_AT` holds it at a stage until then.
 
@@ -14,6 +14,7 @@
 mod lake;
 mod merge;
 mod shards;
+mod stopped;
 
 use std::collections::BTreeSet;
 use std::fs;

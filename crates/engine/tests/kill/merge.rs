@@ -17,6 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::lake::{Tables, num_commits, properties, tables};
+use crate::stopped::Held;
 
 /// The stages of a merge, in order.
 const STAGES: [&str; 6] = [
@@ -107,6 +108,13 @@ impl Place {
         assert!(output.status.success(), "{context}: {text}");
     }
 
+    /// The job of this place.
+    fn job(&self) -> Command {
+        let mut engine = Command::new(env!("CARGO_BIN_EXE_engine"));
+        engine.current_dir(self.folder.path()).args(["run", "job.yaml", "--run-id", "r"]);
+        engine
+    }
+
     fn merging(&self) -> Command {
         self.merging_with(&["--delete-when", "deleted"])
     }
@@ -180,6 +188,78 @@ fn m8_killed_merges(#[values(1, 2)] run: usize) {
         let commits = num_commits(&place.path("lake/orders"));
         place.merge();
         assert_eq!(num_commits(&place.path("lake/orders")), commits, "{stage}: nothing to do");
+    }
+}
+
+/// O7: SIGTERM ends a merge at once, wherever it is; the next one does the rest.
+#[rstest]
+fn o7_stopped_merges(#[values(1, 2)] run: usize) {
+    for stage in STAGES {
+        let place = prepare(run);
+        let mut held = Held::at(stage, place.merging()).unwrap();
+        held.stop();
+        assert_eq!(held.end(stage).code(), Some(143), "{stage}");
+        place.merge();
+        assert_eq!(place.tables(), UNDISTURBED[run - 1], "run {run} stopped at {stage}");
+    }
+}
+
+/// O7: as a merge, a result that comes into the lake comes whole or not at all.
+#[test]
+fn o7_stopped_results() {
+    let place = prepare(1);
+    place.merge();
+    let result = |version: usize| {
+        let mut engine = Command::new(env!("CARGO_BIN_EXE_engine"));
+        engine
+            .arg("sql")
+            .arg("--lake")
+            .arg(place.path("lake"))
+            .arg("--into")
+            .arg(place.path("lake"));
+        engine.args(["--table", "mart", "--key", "id", "--threads", "2", "-c"]);
+        engine.arg(format!("select id, {version} as version from orders"));
+        engine
+    };
+    must_succeed(&mut result(0));
+    let rows = || crate::lake::rows(&place.path("lake/mart"));
+    let mut num_held = 0;
+    for (number, stage) in STAGES.into_iter().enumerate() {
+        let version = number + 1;
+        let before = rows();
+        let Some(mut held) = Held::at(stage, result(version)) else { continue };
+        num_held += 1;
+        held.stop();
+        assert_eq!(held.end(stage).code(), Some(143), "{stage}");
+        let found = rows();
+        let is_new = found.iter().all(|row| row.contains(&format!("version: {version}")));
+        assert!(found == before || (found.len() == before.len() && is_new), "{stage}: {found:?}");
+        must_succeed(&mut result(version));
+        assert_ne!(rows(), before, "{stage}");
+    }
+    assert!(num_held >= 3, "{num_held} stages");
+}
+
+/// O7: SIGTERM to a job goes to its steps; the same run id again does what is left.
+#[test]
+fn o7_stopped_jobs() {
+    let stages =
+        ["before-manifest", "merge-planned", "merge-child-committed", "merge-root-committed"];
+    let held = stages.map(|stage| {
+        let place = Place::new();
+        fs::create_dir_all(place.path("raw/orders")).unwrap();
+        fs::write(place.path("raw/orders/1.ndjson"), batch(1)).unwrap();
+        let job = "relationalize:\n  shop: { input: raw, output: curated, bookmark: true, key: { orders: id } }\n\
+                   merge: { staging: curated, into: lake, defaults: { delete_when: deleted } }\n";
+        fs::write(place.path("job.yaml"), job).unwrap();
+        let mut held = Held::at(stage, place.job()).unwrap();
+        held.stop();
+        (stage, place, held)
+    });
+    for (stage, place, held) in held {
+        assert_eq!(held.end(stage).code(), Some(143), "{stage}");
+        must_succeed(&mut place.job());
+        assert_eq!(place.tables(), UNDISTURBED[0], "stopped at {stage}");
     }
 }
 

@@ -5,10 +5,10 @@ use std::process::Output;
 use super::*;
 
 /// The stages of a shard.
-const OF_SHARD: [&str; 4] =
+pub const OF_SHARD: [&str; 4] =
     ["after-first-block", "before-last-row-groups", "after-last-row-groups", "before-record"];
 /// The stages of a commit before the manifest exists.
-const BEFORE_COMMIT: [&str; 6] = [
+pub const BEFORE_COMMIT: [&str; 6] = [
     "after-entities",
     "before-finishing",
     "after-finishing",
@@ -19,7 +19,7 @@ const BEFORE_COMMIT: [&str; 6] = [
 
 impl Place {
     /// `engine COMMAND … --run-id RUN OPTIONS`.
-    fn sharded(&self, command: &str, run_id: &str, options: &[&str]) -> Command {
+    pub fn sharded(&self, command: &str, run_id: &str, options: &[&str]) -> Command {
         let mut engine = Command::new(env!("CARGO_BIN_EXE_engine"));
         engine.arg(command);
         if command == "plan" {
@@ -30,22 +30,22 @@ impl Place {
         engine
     }
 
-    fn plan(&self, run_id: &str) {
+    pub fn plan(&self, run_id: &str) {
         let options = ["--key", "id", "--bookmark", "--shards", "3"];
         done(&self.sharded("plan", run_id, &options).output().unwrap());
     }
 
-    fn shard(&self, run_id: &str, number: usize) {
+    pub fn shard(&self, run_id: &str, number: usize) {
         done(&self.sharded("shard", run_id, &["--number", &number.to_string()]).output().unwrap());
     }
 
-    fn commit(&self, run_id: &str) {
+    pub fn commit(&self, run_id: &str) {
         done(&self.sharded("commit", run_id, &[]).output().unwrap());
     }
 
     /// Nothing lies about that no manifest names.
     #[track_caller]
-    fn assert_clean(&self, when: &str) {
+    pub fn assert_clean(&self, when: &str) {
         let (found, named) = self.files();
         assert_eq!(found, named, "{when}: garbage");
     }
@@ -65,7 +65,7 @@ fn kill_at(command: &mut Command, stage: &str) {
 }
 
 /// Three files for three shards, after a run that read one; the second widens a column.
-fn prepare() -> Place {
+pub fn prepare() -> Place {
     let place = Place::new();
     place.write("orders/1.ndjson", 0..50, "1");
     place.run("first", Mode::Append);

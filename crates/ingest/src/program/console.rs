@@ -1,4 +1,5 @@
-//! What goes to stderr: words on a terminal, JSON lines elsewhere. Secrets are blanked in all of it.
+//! What goes to stderr: words on a terminal, JSON lines elsewhere; and what observers are told. Secrets are blanked
+//! in all of it.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -6,11 +7,13 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use signal_hook::consts::SIGTERM;
 use solder_ingest::Error;
 use solder_ingest::Redactor;
 use solder_ingest::progress::{CutShort, Progress};
 use solder_landing::causes;
+use solder_operate::{Host, Metrics, Operation};
 
 use super::cli::LogFormat;
 
@@ -23,10 +26,16 @@ pub(crate) struct Console {
     bar: ProgressBar,
     redactor: OnceLock<Redactor>,
     run_id: OnceLock<String>,
+    metrics: Option<Metrics>,
+    operation: OnceLock<Operation>,
     state: Mutex<State>,
 }
 
 struct State {
+    /// A summary is still to come.
+    has_summary: bool,
+    /// The report, as soon as there is one.
+    report: Value,
     streams: BTreeMap<String, u64>,
     num_bytes: u64,
     began: Instant,
@@ -34,8 +43,9 @@ struct State {
 }
 
 impl Console {
-    /// In the format asked for; without one, words on a terminal and JSON lines elsewhere.
-    pub(crate) fn new(format: Option<LogFormat>) -> Console {
+    /// In the format asked for; without one, words on a terminal and JSON lines elsewhere. A command with a name ends
+    /// its log with a summary.
+    pub(crate) fn new(format: Option<LogFormat>, command: Option<&'static str>) -> Console {
         let is_terminal = std::io::stderr().is_terminal();
         let is_json = match format {
             Some(format) => format == LogFormat::Json,
@@ -46,12 +56,21 @@ impl Console {
             bar.set_style(style);
         }
         let now = Instant::now();
-        let state = State { streams: BTreeMap::new(), num_bytes: 0, began: now, last: now };
+        let state = State {
+            has_summary: command.is_some(),
+            report: Value::Null,
+            streams: BTreeMap::new(),
+            num_bytes: 0,
+            began: now,
+            last: now,
+        };
         Console {
             is_json,
             bar,
             redactor: OnceLock::new(),
             run_id: OnceLock::new(),
+            metrics: command.and_then(|command| Metrics::wanted("ingest", command)),
+            operation: OnceLock::new(),
             state: Mutex::new(state),
         }
     }
@@ -70,26 +89,84 @@ impl Console {
         );
     }
 
-    pub(crate) fn run_finished(&self, report: &Value) {
+    /// From now on, observers are told as well.
+    pub(crate) fn observe(&self, operation: Operation) {
+        let _ = self.operation.set(operation);
+    }
+
+    /// What the run did, whether it went well or not.
+    pub(crate) fn report(&self, report: &Value) {
         self.bar.finish_and_clear();
-        self.line("info", "summary", report.clone());
+        let clean = self.clean(&report.to_string());
+        let clean = serde_json::from_str(&clean).unwrap_or_default();
+        if let Some(operation) = self.operation.get() {
+            operation.report(&clean);
+        }
+        self.state().report = clean;
+    }
+
+    /// The command went as it should.
+    pub(crate) fn done(&self) {
+        self.bar.finish_and_clear();
+        self.summary("info", 0);
     }
 
     /// The program fails with this error.
     pub(crate) fn failed(&self, error: &Error) {
         self.bar.finish_and_clear();
-        if self.is_json {
-            self.line("error", "failed", failure(error));
+        match self.is_json {
+            true => self.line("error", "error", told(error)),
+            false => self.write(&format!("error: {}", text(error))),
+        }
+        self.summary("error", error.exit_code());
+    }
+
+    /// A signal has come, and the program begins to end.
+    pub(crate) fn stopping(&self) {
+        if let Some(operation) = self.operation.get() {
+            operation.stopping();
+        }
+    }
+
+    /// A signal ends the program, whatever it does: tells so, and gives the exit code.
+    pub(crate) fn stopped(&self, signal: i32) -> i32 {
+        let error = Error::Stopped { signal };
+        self.failed(&error);
+        i32::from(self.end(error.exit_code(), Some(&error)))
+    }
+
+    /// The command has ended, and observers are told. Gives the exit code, which is another one where a signal was
+    /// faster.
+    pub(crate) fn end(&self, exit_code: u8, error: Option<&Error>) -> u8 {
+        let Some(operation) = self.operation.get() else { return exit_code };
+        operation.end(exit_code, error.map(|error| self.clean(&text(error))))
+    }
+
+    /// The last line.
+    fn summary(&self, level: &str, exit_code: u8) {
+        let mut state = self.state();
+        // Of a run that ends and a signal that ends it, one is first.
+        if !std::mem::take(&mut state.has_summary) {
             return;
         }
-        let mut text = format!("error: {error}\n");
-        for cause in causes(error) {
-            text.push_str(&format!("  cause: {cause}\n"));
+        let report = std::mem::take(&mut state.report);
+        let elapsed = state.began.elapsed();
+        drop(state);
+        let mut fields = Map::new();
+        fields.insert("exit_code".to_owned(), exit_code.into());
+        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        fields.insert("duration_ms".to_owned(), elapsed_ms.into());
+        if let Value::Object(report) = report {
+            fields.extend(report);
         }
-        if let Some(hint) = error.hint() {
-            text.push_str(&format!("  help: {hint}\n"));
+        if let Some(metrics) = &self.metrics {
+            let report = Value::Object(fields.clone());
+            for stream in metrics.tables(&report) {
+                self.line("info", "table", Value::Object(stream));
+            }
+            metrics.add_to(&mut fields, exit_code, &report);
         }
-        self.write(&text);
+        self.line(level, "summary", Value::Object(fields));
     }
 
     /// Words for people, or a line for machines.
@@ -121,16 +198,30 @@ impl Console {
     }
 
     fn write(&self, text: &str) {
-        let clean = match self.redactor.get() {
-            Some(redactor) => redactor.clean(text),
-            None => text.into(),
-        };
         // There is nobody left to tell when stderr takes nothing.
-        let _ = std::io::stderr().write_all(clean.as_bytes());
+        let _ = std::io::stderr().write_all(self.clean(text).as_bytes());
+    }
+
+    fn clean(&self, text: &str) -> String {
+        match self.redactor.get() {
+            Some(redactor) => redactor.clean(text).into_owned(),
+            None => text.to_owned(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Host for Console {
+    fn warn(&self, text: &str) {
+        Console::warn(self, text);
+    }
+
+    fn stop(&self) {
+        // What SIGTERM does is said in one place alone.
+        let _ = signal_hook::low_level::raise(SIGTERM);
     }
 }
 
@@ -181,6 +272,28 @@ impl Progress for Console {
             }
         }
     }
+}
+
+/// An error for people: its causes and what can be done about it, a line each.
+fn text(error: &Error) -> String {
+    let mut text = format!("{error}\n");
+    for cause in causes(error) {
+        text.push_str(&format!("  cause: {cause}\n"));
+    }
+    if let Some(hint) = error.hint() {
+        text.push_str(&format!("  help: {hint}\n"));
+    }
+    text
+}
+
+/// An error as a line of the log tells it: its text in `message`.
+fn told(error: &Error) -> Value {
+    let Value::Object(fields) = failure(error) else { return Value::Null };
+    let renamed = fields.into_iter().map(|(name, value)| match name.as_str() {
+        "error" => ("message".to_owned(), value),
+        _ => (name, value),
+    });
+    Value::Object(renamed.collect())
 }
 
 /// An error for machines.

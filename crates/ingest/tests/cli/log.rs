@@ -25,18 +25,22 @@ fn lines_of_a_run_that_fails() {
     let folder = Folder::new().with("api.yaml", orders_source(&serve(answer)));
     let lines = folder.ingest("run api.yaml --to raw").log();
     let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
-    assert_eq!(events, ["run_started", "stream_started", "stream_failed", "summary", "failed"]);
-    let [.., summary, failed] = lines.as_slice() else { panic!("{lines:?}") };
-    assert_eq!((&summary["exit_code"], &failed["exit_code"]), (&77.into(), &77.into()));
-    assert_eq!(failed["retryable"], false);
+    assert_eq!(events, ["run_started", "stream_started", "stream_failed", "error", "summary"]);
+    let [.., error, summary] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!((&summary["exit_code"], &error["exit_code"]), (&77.into(), &77.into()));
+    assert_eq!((&summary["level"], &summary["outcome"]), (&"error".into(), &"failed".into()));
+    assert_eq!(error["retryable"], false);
+    assert!(error["message"].as_str().unwrap().contains("403"), "{error}");
 }
 
 /// A failure before there is a run is a line too.
 #[test]
 fn lines_without_a_run() {
     let lines = Folder::new().ingest("run nowhere.yaml --to raw").log();
-    assert_eq!(lines.len(), 1, "{lines:?}");
-    assert_eq!((&lines[0]["event"], &lines[0]["exit_code"]), (&"failed".into(), &66.into()));
+    let events: Vec<_> = lines.iter().map(|line| (&line["event"], &line["exit_code"])).collect();
+    assert_eq!(events, [(&"error".into(), &66.into()), (&"summary".into(), &66.into())]);
+    let lines = Folder::new().ingest("check nowhere.yaml").log();
+    assert_eq!(lines.len(), 1, "what is no run has no summary: {lines:?}");
 }
 
 /// The option decides, whatever stderr is.

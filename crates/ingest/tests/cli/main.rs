@@ -7,9 +7,12 @@
 )]
 
 mod api;
+#[path = "../../../operate/tests/collector/mod.rs"]
+mod collector;
 mod exits;
 mod help;
 mod log;
+mod observers;
 mod plan;
 mod recorded;
 mod report;

@@ -303,3 +303,26 @@ fn i13_signals_in_the_middle(
     place.complete("stopped");
     place.assert_all_committed();
 }
+
+/// O7: SIGTERM at any stage ends a run within 20 s, whether the stage goes on or hangs. What it committed is whole, and
+/// the next run does the rest.
+#[rstest]
+fn o7_stopped_at_stages(
+    #[values(Kind::Feed, Kind::Window, Kind::List)] kind: Kind,
+    #[values(true, false)] goes_on: bool,
+) {
+    std::thread::scope(|scope| {
+        for stage in BEFORE_COMMIT.into_iter().chain([AFTER_COMMIT]) {
+            scope.spawn(move || {
+                let place = big(kind);
+                let (code, took) = place.stop_at(stage, "stopped", goes_on);
+                assert!(took.as_secs() < 20, "{stage}: {took:?}");
+                // Behind the last page there is nothing left to stop.
+                let is_over = goes_on && place.committed() == place.server.now();
+                assert!(code == 143 || (is_over && code == 0), "{stage}: {code}");
+                place.complete("stopped");
+                place.assert_all_committed();
+            });
+        }
+    });
+}

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -125,11 +126,35 @@ impl Place {
         has_come
     }
 
+    /// Runs until the stage, sends SIGTERM there, and lets it go on if asked to. Gives the exit code and how long
+    /// the end took.
+    pub fn stop_at(&self, stage: &str, run_id: &str, goes_on: bool) -> (i32, Duration) {
+        let go_on = self.folder.path().join(format!("go-on-{run_id}"));
+        let mut command = self.command(run_id);
+        command.env("SOLDER_PAUSE_AT", stage).env("SOLDER_PAUSE_UNTIL", &go_on);
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let wanted = format!("paused at {stage}");
+        assert!(lines.any(|line| line.unwrap().contains(&wanted)), "it never came to {stage}");
+        let rest = std::thread::spawn(move || lines.count());
+        let began = Instant::now();
+        signal(&child, "TERM");
+        if goes_on {
+            // The signal is there before.
+            std::thread::sleep(Duration::from_millis(100));
+            fs::write(go_on, "").unwrap();
+        }
+        let code = child.wait().unwrap().code().expect("the program ends by itself");
+        let took = began.elapsed();
+        rest.join().unwrap();
+        (code, took)
+    }
+
     /// A run whose answers are held back from this request on; false when it ended before.
     pub fn hold(&self, from_request: u64, run_id: &str) -> (Child, bool) {
         self.server.set(Fault::Hold { from_request });
         let mut child = self.start(run_id);
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let is_held = self.server.wait_held(1, || {
             assert!(began.elapsed() < PATIENCE, "the run stands");
             child.try_wait().unwrap().is_some()
