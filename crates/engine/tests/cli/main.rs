@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod checks;
+mod doctor;
 mod errors;
 mod help;
 #[path = "../landing/mod.rs"]

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod access;
+mod doctor;
 mod engine;
 #[path = "../lake/mod.rs"]
 mod lake;

@@ -7,6 +7,7 @@
 )]
 
 mod api;
+mod doctor;
 mod exits;
 mod help;
 mod log;

@@ -1,7 +1,8 @@
 //! How a place is tried before it is used.
 
-use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::{fs, io};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -36,8 +37,7 @@ impl Place {
         }
     }
 
-    /// Any object of the place, for those who only ask whether it can be listed: the first that a store
-    /// gives; on disk, one of the files in the folder itself.
+    /// Any object of the place, for those who only ask whether it can be listed: of a store the first one.
     ///
     /// # Errors
     ///
@@ -46,20 +46,7 @@ impl Place {
         match &self.backend {
             Backend::Disk(folder) => {
                 let folder = folder.clone();
-                let list = move || {
-                    for entry in fs::read_dir(folder)? {
-                        let entry = entry?;
-                        let metadata = fs::metadata(entry.path());
-                        if let (Ok(name), Ok(metadata)) =
-                            (entry.file_name().into_string(), metadata)
-                            && metadata.is_file()
-                        {
-                            return Ok(Some(Object::from_disk(name, &metadata)));
-                        }
-                    }
-                    Ok(None)
-                };
-                self.on_disk(Action::Listing, "", list).await
+                self.on_disk(Action::Listing, "", move || any_file(folder)).await
             }
             Backend::Store { prefix, .. } => {
                 let below = (!prefix.is_root()).then_some(prefix);
@@ -82,7 +69,7 @@ impl Place {
     ///
     /// The place refuses for other reasons than that it cannot do this.
     pub async fn honours_create(&self, key: &str) -> Result<bool, PlaceError> {
-        let created = |outcome| match outcome {
+        let created = |outcome: Result<Creation, PlaceError>| match outcome {
             Ok(creation) => Ok(Some(creation)),
             Err(PlaceError::CreateUnsupported { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -122,4 +109,24 @@ impl Place {
             }
         }
     }
+}
+
+/// Any file at or below a folder. Folders that links lead to are left out, so that this ends.
+fn any_file(folder: PathBuf) -> io::Result<Option<Object>> {
+    let mut folders = vec![(folder, String::new())];
+    while let Some((folder, above)) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let key = format!("{above}{name}");
+            if entry.file_type()?.is_dir() {
+                folders.push((entry.path(), format!("{key}/")));
+            } else if let Ok(metadata) = fs::metadata(entry.path())
+                && metadata.is_file()
+            {
+                return Ok(Some(Object::from_disk(key, &metadata)));
+            }
+        }
+    }
+    Ok(None)
 }

@@ -1,6 +1,5 @@
 //! Credentials for AWS: who gives them, whose they are, when they end; and the region.
 
-use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 

@@ -48,6 +48,12 @@ pub(super) fn refused(
 ) -> Finding {
     let (fault, came, advice) = match error {
         PlaceError::Disk { source, .. } => of_disk(source),
+        PlaceError::NotFound { source, .. }
+            if attempt.kind == Kind::Disk && attempt.verb == Verb::Write =>
+        {
+            // Folders are made where they lack, so that it is a file that is in the way.
+            (Fault::Output, source.to_string(), FILE_IN_THE_WAY.to_owned())
+        }
         PlaceError::NotFound { source, .. } if attempt.kind == Kind::Disk => (
             Fault::NoInput,
             source.to_string(),
@@ -69,6 +75,8 @@ pub(super) fn refused(
     Finding::new(what, Verdict::Fail(fault), tried, came).with_advice(advice)
 }
 
+const FILE_IN_THE_WAY: &str = "a file stands where a folder should be: choose another path";
+
 fn of_disk(error: &io::Error) -> (Fault, String, String) {
     let (fault, advice) = match error.kind() {
         io::ErrorKind::PermissionDenied => (
@@ -82,7 +90,7 @@ fn of_disk(error: &io::Error) -> (Fault, String, String) {
             (Fault::Output, "make room, or choose another disk")
         }
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            (Fault::Output, "a file stands where a folder should be: choose another path")
+            (Fault::Output, FILE_IN_THE_WAY)
         }
         _ => (Fault::ReadWrite, "see to the disk, or choose another folder"),
     };
