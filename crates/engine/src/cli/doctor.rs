@@ -15,7 +15,7 @@ use crate::job::{Job, Program, folder, places, program};
 /// Find out what is wrong before a run does: credentials, region, places, secrets, clock, this machine
 ///
 /// Tries what runs do. In each place an object of its own is written, read, created once more and removed.
-/// Nothing waits longer than ten seconds.
+/// No check waits longer than ten seconds, one of an API thirty.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Doctor {
@@ -61,8 +61,9 @@ Examples:
   engine doctor --secrets aws-sm://solder/shop#token
       whether a secret can be read; it is not shown
 
-Exit codes: 0 when nothing fails, warnings or not; else that of the worst failure: 77 credentials or rights,
-78 configuration, 66 nothing to read, 73 or 74 writing, 69 nobody answers, 75 too much to do just now.";
+Exit codes: 0 when nothing fails, warnings or not. Else that of the worst failure:
+77 credentials or rights, 78 configuration, 66 nothing to read, 65 data, 73 and 74 writing,
+69 nobody answers, 75 all of it can succeed later.";
 
 impl Doctor {
     /// What goes to stdout, and the exit code.
@@ -185,5 +186,5 @@ fn said(log: &[u8]) -> Option<String> {
         let text = said["message"].as_str().or(said["error"].as_str());
         text.map(str::to_owned)
     };
-    errors.filter(|said| said["level"] == "error").filter_map(text).last()
+    errors.filter(|said| said["level"] == "error").filter_map(text).next_back()
 }

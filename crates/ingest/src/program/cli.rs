@@ -256,13 +256,14 @@ Examples:
   ingest doctor --secrets aws-sm://solder/shop#token
       whether a secret can be read; it is not shown
 
-Exit codes: 0 when nothing fails, warnings or not; else that of the worst failure: 77 credentials or rights,
-78 configuration, 65 other data than the source says, 73 or 74 writing, 69 nobody answers, 75 too much to do.";
+Exit codes: 0 when nothing fails, warnings or not. Else that of the worst failure:
+77 credentials or rights, 78 configuration, 66 nothing to read, 65 data, 73 and 74 writing,
+69 nobody answers, 75 all of it can succeed later.";
 
 /// Find out what is wrong before a run does: secrets, API, place, credentials, clock, this machine
 ///
 /// Reads each secret that the source names, asks for one page of each stream, and tries in the place what runs
-/// do there. Nothing waits longer than seconds.
+/// do there. No check waits longer than ten seconds, one of an API thirty.
 #[derive(Debug, Args)]
 #[command(after_long_help = DOCTOR_EXAMPLES)]
 pub(crate) struct Doctor {

@@ -201,14 +201,15 @@ impl Examination {
             _ => Some(format!("{number} {many}")),
         };
         let parts = [
-            plural(self.num_failed, "failed", "failed"),
+            plural(self.num_failed, "failed", "failed").or(Some("none failed".to_owned())),
             plural(self.num_warnings, "warning", "warnings"),
             plural(self.num_skipped, "skipped", "skipped"),
         ];
+        let is_well = self.findings.iter().all(|finding| finding.verdict == Verdict::Ok);
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         let checks = plural(self.num_checks, "check", "checks");
         let checks = checks.unwrap_or_else(|| "nothing to check".to_owned());
-        let all = if parts.is_empty() { "all well".to_owned() } else { parts.join(", ") };
+        let all = if is_well { "all well".to_owned() } else { parts.join(", ") };
         let _ = writeln!(text, "\n{checks}: {all}");
         text
     }

@@ -147,36 +147,20 @@ impl Examiner<'_> {
             }
             Came::Refused(error) => {
                 self.refused("list", tried, &error, Verb::List);
-                // Behind a refusal there is a store; where nobody answers, nothing else can be tried.
-                self.is_lost = self.kind != Kind::Disk && self.place.last_answer().is_none();
+                // Behind a refusal there is a place; where nobody answers, or there is no bucket, is none.
+                let is_absent = error.is_not_found() || self.place.last_answer().is_none();
+                self.is_lost = self.kind != Kind::Disk && is_absent;
             }
             Came::Nothing => self.unanswered("list", tried),
         }
         None
     }
 
-    /// Whether the bucket is where requests go.
     fn region(&mut self, answer: &Answer) {
-        let Some(bucket) = &answer.bucket_region else { return };
-        let what = (self.about, "region");
-        let tried = "the bucket's against ours";
-        let finding = match &self.access.region {
-            Some((ours, _)) if ours == bucket => {
-                Finding::new(what, Verdict::Ok, tried, format!("both are {bucket}"))
-            }
-            ours => {
-                let ours = ours.as_ref().map_or("no region is set", |(ours, _)| ours);
-                let verdict = Verdict::Fail(Fault::Configuration);
-                Finding::new(
-                    what,
-                    verdict,
-                    tried,
-                    format!("the bucket is in {bucket}, ours: {ours}"),
-                )
-                .with_advice(format!("set `AWS_REGION={bucket}`"))
-            }
-        };
-        self.tell(finding);
+        if let Some(bucket) = &answer.bucket_region {
+            let ours = self.access.region.as_ref().map(|(ours, _)| ours.as_str());
+            self.tell(region(self.about, ours, bucket));
+        }
     }
 
     async fn read_object(&mut self, key: &str) {
@@ -356,6 +340,18 @@ async fn wait<T>(attempt: impl Future<Output = Result<T, PlaceError>>) -> Came<T
     }
 }
 
+/// Whether the bucket is where requests go.
+fn region(about: &str, ours: Option<&str>, bucket: &str) -> Finding {
+    let (what, tried) = ((about, "region"), "the bucket's against ours");
+    if ours == Some(bucket) {
+        return Finding::new(what, Verdict::Ok, tried, format!("both are {bucket}"));
+    }
+    let ours = ours.unwrap_or("none is set");
+    let came = format!("the bucket is in {bucket}, ours: {ours}");
+    Finding::new(what, Verdict::Fail(Fault::Configuration), tried, came)
+        .with_advice(format!("set `AWS_REGION={bucket}`"))
+}
+
 /// Whether S3 encrypts as the environment tells it to.
 fn encryption(about: &str, told: Option<&str>, answer: &Answer) -> Finding {
     let what = (about, "encryption");
@@ -464,6 +460,24 @@ mod tests {
     async fn d3_no_place_at_all() {
         let findings = findings("s4://b", Purpose::Keep).await;
         assert_eq!(findings[0].verdict, Verdict::Fail(Fault::Configuration));
+    }
+
+    /// D6: the region of a bucket is that of the requests.
+    #[rstest]
+    #[case::same(Some("eu-west-1"), Verdict::Ok, None)]
+    #[case::another(
+        Some("us-east-1"),
+        Verdict::Fail(Fault::Configuration),
+        Some("set `AWS_REGION=eu-west-1`")
+    )]
+    #[case::none(None, Verdict::Fail(Fault::Configuration), Some("set `AWS_REGION=eu-west-1`"))]
+    fn d6_regions_of_buckets(
+        #[case] ours: Option<&str>,
+        #[case] verdict: Verdict,
+        #[case] advice: Option<&str>,
+    ) {
+        let found = region("s3://b", ours, "eu-west-1");
+        assert_eq!((found.verdict, found.advice.as_deref()), (verdict, advice));
     }
 
     /// D3: encryption that is asked for is in force, or the check fails.
