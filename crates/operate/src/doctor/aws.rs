@@ -19,7 +19,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_sts::error::{BoxError, ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::error::{BoxError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
 
 use super::finding::{Fault, Finding, Verdict};
@@ -216,9 +216,10 @@ async fn find(
 ) -> Option<Credentials> {
     let what = (ABOUT, "credentials");
     let found = tokio::time::timeout(PATIENCE, origin.credentials(region)).await;
-    let failed = |came: String| {
+    let failed = |came: String, lacks: Option<String>| {
         let verdict = Verdict::Fail(Fault::Credentials);
-        Finding::new(what, verdict, origin.spoken(), came).with_advice(origin.advice())
+        let advice = lacks.unwrap_or_else(|| origin.advice().to_owned());
+        Finding::new(what, verdict, origin.spoken(), came).with_advice(advice)
     };
     match found {
         Ok(Ok(credentials)) => {
@@ -230,11 +231,15 @@ async fn find(
                 CredentialsError::CredentialsNotLoaded(_) => "gives none".to_owned(),
                 _ => format!("gives none: {}", innermost(&error)),
             };
-            tell(failed(came));
+            // Only here do answers of STS show their words; they hold no credentials.
+            let words = DisplayErrorContext(&error).to_string();
+            let lacks = refusal::permission_named_in(&words);
+            let lacks = lacks.map(|(action, on)| refusal::allow(&action, on.as_deref()));
+            tell(failed(came, lacks));
             None
         }
         Err(_) => {
-            tell(failed(format!("no answer within {} s", PATIENCE.as_secs())));
+            tell(failed(format!("no answer within {} s", PATIENCE.as_secs()), None));
             None
         }
     }

@@ -215,7 +215,7 @@ fn between<'t>(text: &'t str, begin: &str, end: &str) -> Option<&'t str> {
 
 /// Text without the escapes of XML, in one line.
 fn plain(text: &str) -> String {
-    let text = text.replace("&quot;", "\"").replace("&apos;", "'");
+    let text = text.replace("&quot;", "\"").replace("&apos;", "'").replace("\\\"", "\"");
     let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -280,7 +280,7 @@ fn lacking(text: &str, attempt: &Attempt<'_>) -> String {
     }
 }
 
-fn allow(action: &str, resource: Option<&str>) -> String {
+pub(super) fn allow(action: &str, resource: Option<&str>) -> String {
     let on = resource.map(|resource| format!(" on `{resource}`")).unwrap_or_default();
     format!("let the role's policy allow `{action}`{on}")
 }
@@ -316,6 +316,10 @@ mod tests {
     #[case::escaped(
         "is not authorized to perform: s3:PutObject on resource: &quot;arn:aws:s3:::b/raw/x&quot; with an explicit deny",
         Some(("s3:PutObject", Some("arn:aws:s3:::b/raw/x")))
+    )]
+    #[case::as_debug_shows_it(
+        "message: Some(\"User: x is not authorized to perform: sts:AssumeRole on resource: \\\"arn:aws:iam::1:role/r\\\"\")",
+        Some(("sts:AssumeRole", Some("arn:aws:iam::1:role/r")))
     )]
     #[case::kms(
         "User: x is not authorized to perform: kms:GenerateDataKey on resource: arn:aws:kms:eu-west-1:1:key/k because the resource does not exist in this Region",
