@@ -40,7 +40,7 @@ BASE_LIBRARIES = {
 """What programs can link to: https://github.com/GoogleContainerTools/distroless, base/README.md and cc/README.md."""
 GLIBC = (2, 36)
 """That of Debian 12."""
-MOST_MB = 260
+MOST_MB = 205
 """Both programs and the libraries they need. The base adds some 20 MB of its own."""
 CERTIFICATES = Path("etc/ssl/certs/ca-certificates.crt")
 ENVIRONMENT = {

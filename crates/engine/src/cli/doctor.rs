@@ -124,8 +124,10 @@ impl Doctor {
 
 /// Adds a finding of `ingest` beside those about the same. What was tried here already is not told twice.
 fn add(findings: &mut Vec<Finding>, finding: Finding) {
-    let is_same =
-        |known: &Finding| (&known.about, &known.check) == (&finding.about, &finding.check);
+    let is_same = |known: &Finding| {
+        (&known.about, &known.check) == (&finding.about, &finding.check)
+            && (known.tried == finding.tried || known.verdict == Verdict::Skipped)
+    };
     let same = findings.iter().position(is_same);
     let beside = findings.iter().rposition(|known| known.about == finding.about);
     match same {

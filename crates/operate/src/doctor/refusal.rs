@@ -297,7 +297,7 @@ pub fn permission_named_in(message: &str) -> Option<(String, Option<String>)> {
     let action = rest.split(is_end).next().filter(|action| action.contains(':'))?;
     let resource = rest.split_once("on resource: ").map(|(_, rest)| {
         let resource = rest.split_whitespace().next().unwrap_or_default();
-        resource.trim_matches(['"', '\'', '.', ',']).to_owned()
+        resource.trim_matches(['"', ',', ')']).to_owned()
     });
     Some((action.to_owned(), resource.filter(|resource| !resource.is_empty())))
 }
