@@ -125,6 +125,9 @@ class Guard:
         if credential is None or not credential[1].startswith(PREFIX):
             return self.application(environ, start_response)
         role, service = credential[1].removeprefix(PREFIX), credential[2]
+        # Who asks STS whose credentials these are needs no right.
+        if service == "sts":
+            return self.application(environ, start_response)
         body = b""
         if service != "s3" or "delete" in environ.get("QUERY_STRING", ""):
             body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -136,25 +139,28 @@ class Guard:
                 call = {"role": role, "action": action, "resource": resource, "context": context, "allowed": allowed}
                 print(json.dumps(call), file=self.calls)
             if not allowed:
-                return deny(service, action, resource, start_response)
+                return deny(service, role, action, resource, start_response)
         if service != "s3" or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return self.application(environ, start_response)
-        return self.read(environ, start_response, statements)
+        return self.read(environ, start_response, role, statements)
 
-    def read(self, environ, start_response, statements: list[dict]):
+    def read(self, environ, start_response, role: str, statements: list[dict]):
         """S3 says that an object is not there only to those who may list the bucket, and else 403. A permission
         that asks for a prefix does not count: such a request has none."""
         answered = []
         body = self.application(environ, lambda *answer: answered.append(answer))
         bucket = f"arn:aws:s3:::{unquote(environ['PATH_INFO']).lstrip('/').partition('/')[0]}"
         if answered[0][0].startswith("404") and not allows(statements, "s3:ListBucket", bucket, {}):
-            return deny("s3", "s3:ListBucket", bucket, start_response)
+            return deny("s3", role, "s3:ListBucket", bucket, start_response)
         start_response(*answered[0])
         return body
 
 
-def deny(service: str, action: str, resource: str, start_response):
-    message = f"not authorized to perform {action} on {resource}"
+def deny(service: str, role: str, action: str, resource: str, start_response):
+    """In the words of AWS."""
+    user = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/job"
+    reason = f"because no identity-based policy allows the {action} action"
+    message = f"User: {user} is not authorized to perform: {action} on resource: {resource} {reason}"
     if service == "s3":
         body = f"<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>"
         start_response("403 Forbidden", [("Content-Type", "application/xml")])

@@ -43,7 +43,7 @@ use solder_relationalize::{
 };
 
 use catalog::{Committed, with_catalog};
-use cli::{Cli, Command, Destination, Relationalize, ReportFormat};
+use cli::{Cli, Command, Destination, Relationalize, ReportFormat, no_threads};
 use console::Console;
 use output::{SetAside, page};
 
@@ -97,6 +97,7 @@ fn run(command: Command, console: &Arc<Console>) -> Result<u8, Failure> {
     let done = match command {
         // Its steps tell how they failed; the exit code is theirs.
         Command::Run(args) => return run_job(&args, console),
+        Command::Doctor(args) => return run_doctor(&args, console),
         Command::Schema => Ok(to_stdout(format!("{:#}\n", job::schema()).as_bytes())?),
         Command::Relationalize(args) => run_relationalize(*args, console),
         Command::Plan(args) => run_plan(*args, console),
@@ -318,6 +319,13 @@ fn run_job(args: &cli::Run, console: &Arc<Console>) -> Result<u8, Failure> {
     Ok(report.exit_code)
 }
 
+fn run_doctor(args: &cli::Doctor, console: &Arc<Console>) -> Result<u8, Failure> {
+    signals::end_at_once(console).map_err(no_threads)?;
+    let (text, exit_code) = args.run()?;
+    to_stdout(text.as_bytes())?;
+    Ok(exit_code)
+}
+
 /// Where a report goes beside stdout; known before the run, so that a mistake in it is no late one.
 struct Destinations {
     manifest: Option<Destination>,
@@ -409,10 +417,6 @@ fn crew(num_threads: usize, console: &Arc<Console>) -> Result<Crew, Error> {
         progress: console.clone(),
         stop,
     })
-}
-
-fn no_threads(source: std::io::Error) -> Error {
-    Error::Read { object: "the system's threads".to_owned(), source }
 }
 
 /// Prints to stdout. A reader may have seen enough before the end, as `head` has.

@@ -67,6 +67,16 @@ pub enum Error {
     /// Records cannot be written to standard output.
     #[error("cannot write to standard output")]
     Output(#[source] std::io::Error),
+    /// `doctor` found something that a run would fail over, and has told of it.
+    #[error("{num_failed} of {num_checks} checks failed")]
+    Unfit {
+        /// How many checks failed.
+        num_failed: usize,
+        /// How many checks there were.
+        num_checks: usize,
+        /// The exit code of the worst.
+        exit_code: u8,
+    },
     /// The run took longer than it may.
     #[error("the run took longer than `timeouts.run`; what it committed stays")]
     RunTimeout,
@@ -109,6 +119,7 @@ impl Error {
             Error::Recording { .. } => 66,
             Error::Expectation(_) => 65,
             Error::Output(_) => 74,
+            Error::Unfit { exit_code, .. } => *exit_code,
             Error::RunTimeout => 75,
             Error::Stopped { signal } => 128 + u8::try_from(*signal).unwrap_or(15),
         }
@@ -140,6 +151,7 @@ impl Error {
             return Some("`ingest run SOURCE --to PLACE --record DIR` makes such a folder");
         }
         match self.exit_code() {
+            _ if matches!(self, Error::Unfit { .. }) => None,
             75 => Some("the same run can succeed later: try again"),
             _ => None,
         }
@@ -193,7 +205,7 @@ fn auth_code(error: &AuthError) -> u8 {
     kind_code(error.kind(), error.is_retryable())
 }
 
-fn secret_code(error: &SecretError) -> u8 {
+pub(crate) fn secret_code(error: &SecretError) -> u8 {
     kind_code(error.kind(), error.is_retryable())
 }
 

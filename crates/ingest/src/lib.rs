@@ -13,13 +13,15 @@
 //!   run.rs     the whole way
 //!   pour.rs    without landing: `run --stdout`
 //!   probe.rs   a look at it: `check` and `plan`
+//!   doctor.rs  what is wrong, before a run finds out
 //! ```
 //!
-//! The contract of `raw/`, which both programs keep, is the crate `solder-landing`; this crate shares
-//! nothing else with `engine`.
+//! The contract of `raw/`, which both programs keep, is the crate `solder-landing`; what people who operate
+//! them see is `solder-operate`. This crate shares nothing else with `engine`.
 
 mod auth;
 mod cursor;
+pub mod doctor;
 mod error;
 mod http;
 mod land;

@@ -17,12 +17,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::{CommandFactory, Parser};
 use serde_json::json;
+use solder_ingest::doctor::Consultation;
 use solder_ingest::report::Report;
 use solder_ingest::source::plan::Source;
 use solder_ingest::{Compression, Error, Reach, RunSettings, new_run_id, pour, probe, source};
 use solder_landing::raw::StreamLog;
 use solder_landing::{Place, PlaceError};
 use solder_operate::{Operation, Subject};
+use solder_operate::doctor::Examination;
 
 use program::cli::{Cli, Command, Of, Plan, ReportFormat, Run, Test};
 use program::console::{Console, failure};
@@ -90,6 +92,7 @@ fn subject(args: &Run) -> Subject {
 async fn command(command: Command, console: &Arc<Console>) -> Result<(), Error> {
     match command {
         Command::Check(of) => check(&of, console).await,
+        Command::Doctor(args) => doctor(&args).await,
         Command::Plan(args) => plan(&args, console).await,
         Command::Run(args) if args.stdout => run_to_stdout(&args, console).await,
         Command::Run(args) => run(&args, console).await,
@@ -125,7 +128,9 @@ fn folder(of: &Of) -> &std::path::Path {
 }
 
 async fn check(of: &Of, console: &Console) -> Result<(), Error> {
-    let (source, streams) = read(of)?;
+    let (mut source, streams) = read(of)?;
+    // People wait for this; a run has more patience.
+    source.connection.retry = source.connection.retry.brief();
     let reach = Reach::live(&source.connection, folder(of))?;
     console.redact_with(reach.redactor());
     source.warnings.iter().for_each(|warning| console.warn(warning));
@@ -135,6 +140,36 @@ async fn check(of: &Of, console: &Console) -> Result<(), Error> {
         to_stdout(reach.redactor().clean(&text).as_bytes())?;
     }
     Ok(())
+}
+
+async fn doctor(args: &program::cli::Doctor) -> Result<(), Error> {
+    let source = match &args.source {
+        None => None,
+        Some(file) => {
+            let mut source = source::read(file, &args.params)?;
+            source.connection.retry = source.connection.retry.brief();
+            let streams = source::select(&source, file, &args.streams)?;
+            Some((source, streams))
+        }
+    };
+    let folder = args.source.as_deref().and_then(std::path::Path::parent);
+    let consultation = Consultation {
+        source: source.as_ref().map(|(source, streams)| (source, streams.clone())),
+        folder: folder.unwrap_or(std::path::Path::new("")),
+        secrets: args.secrets.clone(),
+        to: args.to.as_deref(),
+    };
+    let examination = Examination::of(solder_ingest::doctor::doctor(&consultation).await);
+    let text = match args.report {
+        ReportFormat::Text => examination.text(),
+        ReportFormat::Json => format!("{:#}\n", json!(examination)),
+    };
+    to_stdout(text.as_bytes())?;
+    let Examination { num_failed, num_checks, exit_code, .. } = examination;
+    match num_failed {
+        0 => Ok(()),
+        _ => Err(Error::Unfit { num_failed, num_checks, exit_code }),
+    }
 }
 
 async fn plan(args: &Plan, console: &Console) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use object_store::path::Path as StorePath;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
-use solder_landing::{Creation, Mount, Place};
+use solder_landing::{Mount, Place};
 use std::sync::Arc;
 use url::Url;
 
@@ -187,16 +187,7 @@ impl Lake {
             }
         }
         let probe = format!("_solder/probe-{}", solder_relationalize::new_run_id());
-        let is_safe = match self.place.create(&probe, "first".into()).await {
-            Ok(Creation::Created) => match self.place.create(&probe, "second".into()).await {
-                Ok(outcome) => outcome == Creation::AlreadyExists,
-                Err(solder_landing::PlaceError::CreateUnsupported { .. }) => false,
-                Err(error) => return Err(error.into()),
-            },
-            Ok(Creation::AlreadyExists) => true,
-            Err(solder_landing::PlaceError::CreateUnsupported { .. }) => false,
-            Err(error) => return Err(error.into()),
-        };
+        let is_safe = self.place.honours_create(&probe).await?;
         self.place.delete(&[probe.as_str()]).await?;
         if !is_safe {
             return Err(Error::UnsafeStore { lake: self.place.to_string() });

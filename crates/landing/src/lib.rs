@@ -57,4 +57,4 @@ pub use input::{Input, Landed, LandedStream, Listing};
 pub use layout::entity_of;
 pub use object::Object;
 pub use pause::pause_at;
-pub use place::{Creation, Mount, ObjectStream, Place, Requests, Upload};
+pub use place::{Answer, Creation, Mount, ObjectStream, Place, Requests, Upload, asks_profile};

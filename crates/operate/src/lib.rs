@@ -1,4 +1,4 @@
-//! What those who operate the programs see: traces, metrics, lineage, task tokens, catalogs.
+//! What those who operate the programs see: traces, metrics, lineage, task tokens, catalogs, and the doctor.
 //!
 //! ```text
 //!   main ──▶ Subject ──▶ Operation::begin ──▶ one thread, and only where a variable asks for it
@@ -17,6 +17,7 @@
 
 pub mod aws;
 pub mod catalog;
+pub mod doctor;
 
 mod ended;
 mod environment;

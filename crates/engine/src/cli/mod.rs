@@ -2,6 +2,7 @@
 
 mod bookmark;
 mod catalog;
+mod doctor;
 mod maintain;
 mod merge;
 mod nest;
@@ -18,6 +19,7 @@ use clap_complete::Shell;
 
 pub(crate) use bookmark::Bookmark;
 pub(crate) use catalog::database;
+pub(crate) use doctor::Doctor;
 pub(crate) use maintain::{Check, History, Optimize, Restore, Vacuum};
 pub(crate) use merge::Merge;
 pub(crate) use nest::Nest;
@@ -67,6 +69,7 @@ pub(crate) enum Command {
     Optimize(Optimize),
     Restore(Restore),
     Vacuum(Vacuum),
+    Doctor(Doctor),
     /// Print the JSON Schema of job files, for editors
     Schema,
     /// Write a script that completes this program's commands in a shell
@@ -91,6 +94,11 @@ fn is_asked_for(table: &str, roots: &[String]) -> bool {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("__"))
     };
     roots.is_empty() || roots.iter().any(is_at_or_below)
+}
+
+/// The error for threads that the system does not give.
+pub(crate) fn no_threads(source: std::io::Error) -> solder_relationalize::Error {
+    solder_relationalize::Error::Read { object: "the system's threads".to_owned(), source }
 }
 
 /// A report as JSON, for programs.

@@ -12,11 +12,13 @@
 
 mod document;
 mod options;
+mod places;
 mod report;
 mod run;
 mod steps;
 
 pub(crate) use document::{Job, schema};
+pub(crate) use places::{folder, places};
 pub(crate) use report::{JobReport, StepReport, plan_text, summary};
-pub(crate) use run::{RunSettings, run};
-pub(crate) use steps::{select, steps};
+pub(crate) use run::{RunSettings, program, run};
+pub(crate) use steps::{Program, select, steps};

@@ -282,7 +282,7 @@ fn error_of(line: &str) -> Option<String> {
 }
 
 /// This program itself; `ingest` is the one beside it, or else that of the path.
-fn program(program: Program) -> PathBuf {
+pub(crate) fn program(program: Program) -> PathBuf {
     let own = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("engine"));
     match program {
         Program::Engine => own,

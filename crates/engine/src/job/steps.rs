@@ -242,7 +242,7 @@ fn job_options(job: &Job) -> Vec<String> {
 }
 
 /// The text or texts of a key.
-fn texts(section: &Map<String, Json>, key: &str) -> Vec<String> {
+pub(crate) fn texts(section: &Map<String, Json>, key: &str) -> Vec<String> {
     match section.get(key) {
         Some(Json::String(text)) => vec![text.clone()],
         Some(Json::Array(items)) => {
@@ -346,7 +346,7 @@ fn is_mart(step: &Step) -> bool {
 }
 
 /// Whether two places are one, or one lies in the other.
-fn meet(one: &str, other: &str) -> bool {
+pub(crate) fn meet(one: &str, other: &str) -> bool {
     let plain = |place: &str| {
         let folder = match place.find(['*', '?', '[']) {
             Some(at) => place[..at].rsplit_once('/').map_or("", |(folder, _)| folder),

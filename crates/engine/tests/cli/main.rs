@@ -4,6 +4,7 @@
 mod checks;
 #[path = "../../../operate/tests/collector/mod.rs"]
 mod collector;
+mod doctor;
 mod errors;
 mod help;
 #[path = "../landing/mod.rs"]

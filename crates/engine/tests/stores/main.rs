@@ -5,6 +5,7 @@
 
 mod access;
 mod catalog;
+mod doctor;
 mod engine;
 #[path = "../lake/mod.rs"]
 mod lake;

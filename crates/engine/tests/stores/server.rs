@@ -5,17 +5,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{File, Metadata};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::{TryStreamExt, stream};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use s3s::auth::SimpleAuth;
 use s3s::dto::*;
-use s3s::service::S3ServiceBuilder;
+use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Request, S3Response, S3Result};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
@@ -70,6 +74,10 @@ struct State {
     ignores_conditions: AtomicBool,
     /// Held while an object is created: S3 lets one of many writers do so, the folder would let several.
     creating: tokio::sync::Mutex<()>,
+    /// Requests that a policy forbids, and what is said of each.
+    denied: Mutex<BTreeMap<&'static str, String>>,
+    /// By how many seconds the server's clock is ahead of this machine's.
+    ahead_seconds: AtomicI64,
     /// How long a request takes before it is answered.
     delay: Mutex<Duration>,
     /// Requests for objects that are under way, and the most there ever were.
@@ -87,7 +95,7 @@ impl Server {
         let root = folder.path().to_owned();
         let mut builder = S3ServiceBuilder::new(Counted { files, root, state: state.clone() });
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
-        let service = builder.build();
+        let service = Dated { service: builder.build(), state: state.clone() };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.unwrap();
@@ -144,6 +152,16 @@ impl Server {
         self.state.ignores_conditions.store(true, Ordering::Relaxed);
     }
 
+    /// Makes a policy forbid requests of this kind.
+    pub fn deny(&self, request: &'static str, message: &str) {
+        self.state.denied.lock().unwrap().insert(request, message.to_owned());
+    }
+
+    /// Sets the server's clock so many seconds ahead of this machine's.
+    pub fn set_clock_ahead(&self, seconds: i64) {
+        self.state.ahead_seconds.store(seconds, Ordering::Relaxed);
+    }
+
     /// Makes every request for an object or a listing take so long.
     pub fn slow_down(&self, delay: Duration) {
         *self.state.delay.lock().unwrap() = delay;
@@ -167,6 +185,31 @@ impl Server {
     }
 }
 
+/// The service, with the date of its clock in every answer.
+#[derive(Clone)]
+struct Dated {
+    service: S3Service,
+    state: Arc<State>,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Dated {
+    type Response = Response<s3s::Body>;
+    type Error = s3s::HttpError;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let ahead = self.state.ahead_seconds.load(Ordering::Relaxed);
+        let answer = hyper::service::Service::call(&self.service, request);
+        Box::pin(async move {
+            let mut response = answer.await?;
+            let now = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(ahead);
+            let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap();
+            response.headers_mut().insert("date", date.parse().unwrap());
+            Ok(response)
+        })
+    }
+}
+
 /// The folder as S3, with the counts and faults of the server.
 struct Counted {
     files: FileSystem,
@@ -175,6 +218,14 @@ struct Counted {
 }
 
 impl Counted {
+    /// Refuses what a policy forbids.
+    fn allow(&self, request: &'static str) -> S3Result<()> {
+        match self.state.denied.lock().unwrap().get(request) {
+            Some(message) => Err(s3s::s3_error!(AccessDenied, "{}", message)),
+            None => Ok(()),
+        }
+    }
+
     fn count(&self, request: &'static str) {
         *self.state.requests.lock().unwrap().entry(request).or_default() += 1;
     }
@@ -358,6 +409,7 @@ macro_rules! counted_requests {
             $(
                 async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
                     self.count(stringify!($name));
+                    self.allow(stringify!($name))?;
                     self.files.$name(request).await
                 }
             )*
@@ -372,6 +424,7 @@ counted_requests! {
             request: S3Request<GetObjectInput>,
         ) -> S3Result<S3Response<GetObjectOutput>> {
             self.count("get_object");
+            self.allow("get_object")?;
             self.said("get", [request.input.request_payer.as_ref().map(|who| who.as_str())]);
             let _under_way = UnderWay::begin(&self.state);
             self.delay().await;
@@ -417,11 +470,13 @@ counted_requests! {
             mut request: S3Request<PutObjectInput>,
         ) -> S3Result<S3Response<PutObjectOutput>> {
             self.count("put_object");
+            self.allow("put_object")?;
             let PutObjectInput { server_side_encryption, ssekms_key_id, request_payer, .. } =
                 &request.input;
             let encryption = server_side_encryption.as_ref().map(|kind| kind.as_str());
             let payer = request_payer.as_ref().map(|who| who.as_str());
             self.said("put", [encryption, ssekms_key_id.as_deref(), payer]);
+            let encryption = (server_side_encryption.clone(), ssekms_key_id.clone());
             if self.state.ignores_conditions.load(Ordering::Relaxed) {
                 request.input.if_none_match = None;
             }
@@ -429,13 +484,14 @@ counted_requests! {
             if let Some(WriteFault::Busy) = fault {
                 return Err(s3s::s3_error!(SlowDown));
             }
-            let stored = match request.input.if_none_match {
+            let mut stored = match request.input.if_none_match {
                 Some(_) => {
                     let _alone = self.state.creating.lock().await;
                     self.files.put_object(request).await?
                 }
                 None => self.files.put_object(request).await?,
             };
+            (stored.output.server_side_encryption, stored.output.ssekms_key_id) = encryption;
             match fault {
                 Some(WriteFault::StoredThenError) => Err(s3s::s3_error!(InternalError)),
                 // The task ends with its connection, and without a word.
@@ -449,6 +505,7 @@ counted_requests! {
             request: S3Request<ListObjectsV2Input>,
         ) -> S3Result<S3Response<ListObjectsV2Output>> {
             self.count("list_objects_v2");
+            self.allow("list_objects_v2")?;
             self.delay().await;
             Ok(S3Response::new(self.list(request.input)?))
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::placement::Place;
 use super::text::Text;
+use crate::secrets::SecretRef;
 
 /// How requests prove who sends them (I3).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -51,6 +52,53 @@ impl AuthSettings {
             AuthSettings::Session(_) => "with the token of a login",
             AuthSettings::AwsSigv4(_) => "authorization: AWS4-HMAC-SHA256 ***",
         })
+    }
+}
+
+impl AuthSettings {
+    /// The references to secrets in it.
+    pub(crate) fn references(&self) -> Vec<SecretRef> {
+        let mut texts: Vec<Text> = Vec::new();
+        match self {
+            AuthSettings::None | AuthSettings::AwsSigv4(_) => {}
+            AuthSettings::ApiKey(settings) => texts.push(settings.value.clone()),
+            AuthSettings::Bearer(settings) => texts.push(settings.token.clone()),
+            AuthSettings::Basic(settings) => {
+                texts.extend([settings.username.clone(), settings.password.clone()]);
+            }
+            AuthSettings::Oauth2ClientCredentials(settings) => {
+                texts.extend([settings.client_id.clone(), settings.client_secret.clone()]);
+                texts.extend(settings.audience.clone());
+                texts.extend(settings.params.values().cloned());
+            }
+            AuthSettings::Oauth2RefreshToken(settings) => {
+                texts.extend([settings.client_id.clone(), settings.refresh_token.clone()]);
+                texts.extend(settings.client_secret.clone());
+                texts.extend(settings.params.values().cloned());
+            }
+            AuthSettings::Session(settings) => {
+                texts.extend(settings.login.headers.values().cloned());
+                match &settings.login.body {
+                    None => {}
+                    Some(LoginBody::Form(pairs)) => texts.extend(pairs.values().cloned()),
+                    Some(LoginBody::Json(value)) => add_texts(value, &mut texts),
+                }
+            }
+        }
+        texts.iter().flat_map(Text::references).cloned().collect()
+    }
+}
+
+/// The texts of a JSON value.
+fn add_texts(value: &serde_json::Value, texts: &mut Vec<Text>) {
+    match value {
+        // One that cannot be understood was refused with the source.
+        serde_json::Value::String(text) => texts.extend(text.parse()),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| add_texts(item, texts)),
+        serde_json::Value::Object(members) => {
+            members.values().for_each(|member| add_texts(member, texts));
+        }
+        _ => {}
     }
 }
 
@@ -276,6 +324,25 @@ mod tests {
         assert_eq!(settings.ttl, Some(Duration::from_secs(1800)));
         assert_eq!(settings.put.place, Place::Cookie);
         assert_eq!(settings.login.method, "POST");
+    }
+
+    /// D7: every reference of a login is found, wherever it stands.
+    #[test]
+    fn d7_references_of_a_login() {
+        let settings: AuthSettings = serde_json::from_value(json!({
+            "type": "session",
+            "login": {
+                "url": "https://x.example.com/login",
+                "headers": { "x-key": "${secret:env:KEY}" },
+                "body": { "json": { "user": "me", "in": ["Basic ${secret:file:pass}"] } },
+            },
+            "token": { "json": "$.token" }, "put": { "name": "x" },
+        }))
+        .unwrap();
+        let found: Vec<_> = settings.references().iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["env:KEY", "file:pass"]);
+        let plain: AuthSettings = serde_json::from_value(json!({"type": "none"})).unwrap();
+        assert!(plain.references().is_empty());
     }
 
     #[test]

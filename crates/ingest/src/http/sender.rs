@@ -415,7 +415,9 @@ fn transport_failure(error: TransportError) -> Failure {
             wait: None,
             is_unsent: error.is_unsent(),
             last: error.to_string(),
-            source: std::error::Error::source(&error).map(|cause| cause.to_string().into()),
+            source: Some(solder_landing::causes(&error).join(": "))
+                .filter(|causes| !causes.is_empty())
+                .map(Into::into),
         },
     }
 }

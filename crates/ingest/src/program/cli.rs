@@ -51,6 +51,7 @@ pub(crate) enum Command {
     Run(Box<Run>),
     /// Run a source against recorded answers, without a network
     Test(Test),
+    Doctor(Doctor),
     /// Print the JSON Schema of source files, for editors
     Schema {
         /// The reference of the format as Markdown instead
@@ -246,4 +247,46 @@ pub(crate) struct Test {
     /// Take what the source gives now for what is expected
     #[arg(long)]
     pub(crate) update: bool,
+}
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  ingest doctor shop.yaml --to s3://bucket/raw
+      all that a run needs: run it as the job, with its role
+  ingest doctor --secrets aws-sm://solder/shop#token
+      whether a secret can be read; it is not shown
+
+Exit codes: 0 when nothing fails, warnings or not. Else that of the worst failure:
+77 credentials or rights, 78 configuration, 66 nothing to read, 65 data, 73 and 74 writing,
+69 nobody answers, 75 all of it can succeed later.";
+
+/// Find out what is wrong before a run does: secrets, API, place, credentials, clock, this machine
+///
+/// Reads each secret that the source names, asks for one page of each stream, and tries in the place what runs
+/// do there. No check waits longer than ten seconds, one of an API thirty.
+#[derive(Debug, Args)]
+#[command(after_long_help = DOCTOR_EXAMPLES)]
+pub(crate) struct Doctor {
+    /// The source file
+    pub(crate) source: Option<PathBuf>,
+
+    /// Only this stream; can be given several times
+    #[arg(long = "stream", value_name = "NAME", requires = "source")]
+    pub(crate) streams: Vec<String>,
+
+    /// A parameter of the source; can be given several times
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param, requires = "source")]
+    pub(crate) params: Vec<(String, String)>,
+
+    /// Where runs land: a folder or URL
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) to: Option<String>,
+
+    /// A secret, as sources name it: env:NAME, file:PATH, aws-sm://NAME, ssm://NAME; can be given several times
+    #[arg(long, value_name = "REF")]
+    pub(crate) secrets: Vec<String>,
+
+    /// What goes to stdout: lines as text, or all findings as json
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub(crate) report: ReportFormat,
 }

@@ -68,7 +68,33 @@ pub enum ReferenceError {
     },
 }
 
+impl Source {
+    /// The kind of place, in a word.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Environment(_) => "variable",
+            Self::File(_) => "file",
+            Self::SecretsManager(_) => "secret",
+            Self::Parameter(_) => "parameter",
+        }
+    }
+
+    /// What a role needs to be allowed for reading it; `None` outside AWS.
+    pub(crate) fn action(&self) -> Option<&'static str> {
+        match self {
+            Self::Environment(_) | Self::File(_) => None,
+            Self::SecretsManager(_) => Some("secretsmanager:GetSecretValue"),
+            Self::Parameter(_) => Some("ssm:GetParameter"),
+        }
+    }
+}
+
 impl SecretRef {
+    /// Whether it is in AWS.
+    pub(crate) fn is_in_aws(&self) -> bool {
+        self.source.action().is_some()
+    }
+
     /// Where the secret is.
     pub fn source(&self) -> &Source {
         &self.source

@@ -13,6 +13,7 @@ use super::document::{Action, CursorFormat, Order, PagePlace, ResetFormat, StopO
 use super::template::Template;
 use crate::auth::AuthSettings;
 use crate::page::{Format, JsonPath};
+use crate::secrets::SecretRef;
 
 /// A source, ready to be read.
 #[derive(Debug, Clone)]
@@ -25,6 +26,26 @@ pub struct Source {
     pub streams: Vec<Stream>,
     /// What people should look at, with its place in the file: no error, and yet hardly meant.
     pub warnings: Vec<String>,
+}
+
+impl Source {
+    /// The secrets that some of its streams and their requests need, each once, in the order of the file.
+    pub(crate) fn secrets(&self, streams: &[usize]) -> Vec<SecretRef> {
+        let mut found = self.connection.auth.references();
+        for stream in streams.iter().filter_map(|position| self.streams.get(*position)) {
+            let jobs = stream.job.iter().flat_map(|job| [&job.create, &job.poll]);
+            for request in std::iter::once(&stream.request).chain(jobs) {
+                found.extend(request.secrets().cloned());
+            }
+        }
+        let mut once: Vec<SecretRef> = Vec::new();
+        for reference in found {
+            if !once.contains(&reference) {
+                once.push(reference);
+            }
+        }
+        once
+    }
 }
 
 /// How an API is reached.
@@ -77,6 +98,19 @@ pub struct Retry {
     pub max_backoff: Duration,
     /// The longest wait that a server may ask for.
     pub max_wait: Duration,
+}
+
+impl Retry {
+    /// For people who wait for an answer: a few attempts, within seconds.
+    #[must_use]
+    pub fn brief(&self) -> Self {
+        Self {
+            max_attempts: self.max_attempts.min(3),
+            max_elapsed: self.max_elapsed.min(Duration::from_secs(10)),
+            max_backoff: self.max_backoff.min(Duration::from_secs(2)),
+            ..self.clone()
+        }
+    }
 }
 
 /// A stream, ready to be read.
@@ -133,6 +167,21 @@ pub struct RequestPlan {
     pub is_retryable: bool,
 }
 
+impl RequestPlan {
+    /// The references to secrets in it.
+    fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
+        let mut templates: Vec<&Template> = vec![&self.path];
+        templates.extend(self.params.iter().map(|(_, template)| template));
+        templates.extend(self.headers.iter().map(|(_, template)| template));
+        match &self.body {
+            None => {}
+            Some(Body::Form(pairs)) => templates.extend(pairs.iter().map(|(_, template)| template)),
+            Some(Body::Json(node)) => node.add_templates(&mut templates),
+        }
+        templates.into_iter().flat_map(Template::secrets)
+    }
+}
+
 /// A body with placeholders.
 #[derive(Debug, Clone)]
 pub enum Body {
@@ -153,6 +202,19 @@ pub enum Node {
     Map(Vec<(String, Node)>),
     /// Anything else.
     Value(serde_json::Value),
+}
+
+impl Node {
+    fn add_templates<'s>(&'s self, templates: &mut Vec<&'s Template>) {
+        match self {
+            Node::Text(template) => templates.push(template),
+            Node::List(items) => items.iter().for_each(|item| item.add_templates(templates)),
+            Node::Map(members) => {
+                members.iter().for_each(|(_, member)| member.add_templates(templates));
+            }
+            Node::Value(_) => {}
+        }
+    }
 }
 
 /// The stream whose records are another's partitions.

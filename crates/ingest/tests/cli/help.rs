@@ -8,6 +8,7 @@ use crate::support::{Folder, filters};
 #[rstest]
 #[case::help("--help")]
 #[case::help_check("check --help")]
+#[case::help_doctor("doctor --help")]
 #[case::help_plan("plan --help")]
 #[case::help_run("run --help")]
 #[case::help_test("test --help")]

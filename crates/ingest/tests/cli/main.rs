@@ -9,6 +9,7 @@
 mod api;
 #[path = "../../../operate/tests/collector/mod.rs"]
 mod collector;
+mod doctor;
 mod exits;
 mod help;
 mod log;

@@ -13,7 +13,7 @@ use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 use crate::aws_max_attempts;
 
 use super::profile::{self, Profile};
-use super::requests::{CountedConnector, Counters, Requests};
+use super::requests::{Answer, CountedConnector, Counters, Requests};
 
 /// The kinds of object stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,17 @@ pub(crate) enum Service {
 pub(crate) struct Client {
     service: Service,
     root: String,
+    patience: Patience,
     made: OnceLock<Connected>,
+}
+
+/// How long one waits for a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// As those who have work to do.
+    Long,
+    /// As those who ask how a store is: a few seconds. The last answer is kept.
+    Short,
 }
 
 #[derive(Debug)]
@@ -46,13 +56,19 @@ struct Connected {
 impl Client {
     /// A client for `root` (scheme and bucket), not made yet.
     pub(crate) fn new(service: Service, root: String) -> Self {
-        Self { service, root, made: OnceLock::new() }
+        Self { service, root, patience: Patience::Long, made: OnceLock::new() }
+    }
+
+    /// Waits a few seconds only, and keeps the last answer; of a client that is not made yet.
+    pub(crate) fn be_hasty(&mut self) {
+        self.patience = Patience::Short;
     }
 
     /// A client that a caller has made.
     pub(crate) fn with_store(store: Arc<dyn ObjectStore>) -> Self {
         let made = OnceLock::from(Connected { store, counters: None });
-        Self { service: Service::Memory, root: String::new(), made }
+        let (service, patience) = (Service::Memory, Patience::Long);
+        Self { service, root: String::new(), patience, made }
     }
 
     /// Scheme and bucket.
@@ -73,6 +89,11 @@ impl Client {
         Some(self.made.get()?.counters.as_ref()?.requests())
     }
 
+    /// The last answer, where answers are kept.
+    pub(crate) fn answer(&self) -> Option<Answer> {
+        self.made.get()?.counters.as_ref()?.answer()
+    }
+
     /// The store, made now if it was not yet; no request is sent.
     ///
     /// # Errors
@@ -82,13 +103,14 @@ impl Client {
         if let Some(made) = self.made.get() {
             return Ok(&made.store);
         }
-        let connected = connect(self.service, &self.root)?;
+        let connected = connect(self.service, &self.root, self.patience)?;
         Ok(&self.made.get_or_init(|| connected).store)
     }
 }
 
-fn connect(service: Service, root: &str) -> object_store::Result<Connected> {
-    let connector = CountedConnector::default();
+fn connect(service: Service, root: &str, patience: Patience) -> object_store::Result<Connected> {
+    let connector = CountedConnector::new(patience == Patience::Short);
+    let request_timeout = |variable| request_timeout(variable, patience);
     let store: Arc<dyn ObjectStore> = match service {
         Service::S3 => {
             let mut builder = follow_s3_endpoint(AmazonS3Builder::from_env());
@@ -102,7 +124,7 @@ fn connect(service: Service, root: &str) -> object_store::Result<Connected> {
                 }
             }
             builder = builder.with_http_connector(connector.clone());
-            Arc::new(builder.with_retry(retries()).with_url(root).build()?)
+            Arc::new(builder.with_retry(retries(patience)).with_url(root).build()?)
         }
         Service::Gcs => {
             let mut builder = GoogleCloudStorageBuilder::from_env().with_url(root);
@@ -114,7 +136,7 @@ fn connect(service: Service, root: &str) -> object_store::Result<Connected> {
                 builder = builder.with_config(GoogleConfigKey::Client(TIMEOUT), timeout);
             }
             builder = builder.with_http_connector(connector.clone());
-            Arc::new(builder.with_retry(retries()).build()?)
+            Arc::new(builder.with_retry(retries(patience)).build()?)
         }
         Service::Azure => {
             let mut builder = MicrosoftAzureBuilder::from_env().with_url(root);
@@ -125,7 +147,7 @@ fn connect(service: Service, root: &str) -> object_store::Result<Connected> {
                 builder = builder.with_config(AzureConfigKey::Client(TIMEOUT), timeout);
             }
             builder = builder.with_http_connector(connector.clone());
-            Arc::new(builder.with_retry(retries()).build()?)
+            Arc::new(builder.with_retry(retries(patience)).build()?)
         }
         Service::Memory => memory_store(root),
     };
@@ -137,14 +159,21 @@ const TIMEOUT: ClientConfigKey = ClientConfigKey::Timeout;
 
 /// How long one request may take, unless a variable of the environment says: four uploads of 8 MiB side
 /// by side over a line of 5 Mbit/s.
-fn request_timeout(variable: &str) -> Option<&'static str> {
-    std::env::var_os(variable).is_none().then_some("60 seconds")
+fn request_timeout(variable: &str, patience: Patience) -> Option<&'static str> {
+    match patience {
+        Patience::Long => std::env::var_os(variable).is_none().then_some("60 seconds"),
+        Patience::Short => Some("5 seconds"),
+    }
 }
 
 /// How often requests are repeated: through half a minute of a store that is overloaded or restarts, and
 /// not much longer where nobody answers. `AWS_MAX_ATTEMPTS` counts as in the AWS tools.
-fn retries() -> RetryConfig {
+fn retries(patience: Patience) -> RetryConfig {
     const MAX_RETRIES: usize = 10;
+    if patience == Patience::Short {
+        let retry_timeout = Duration::from_secs(5);
+        return RetryConfig { max_retries: 1, retry_timeout, ..RetryConfig::default() };
+    }
     let attempts = aws_max_attempts();
     RetryConfig {
         backoff: BackoffConfig {

@@ -134,7 +134,7 @@ impl Place {
 }
 
 /// The key of a location below a prefix; `None` for the prefix itself.
-fn key_below(prefix: &StorePath, location: &StorePath) -> Option<String> {
+pub(super) fn key_below(prefix: &StorePath, location: &StorePath) -> Option<String> {
     let below = location.as_ref().strip_prefix(prefix.as_ref())?;
     let key = match prefix.is_root() {
         true => below,

@@ -15,6 +15,7 @@ mod connect;
 mod disk;
 mod list;
 mod mount;
+mod probe;
 mod profile;
 mod read;
 mod requests;
@@ -35,8 +36,9 @@ use object_store::path::Path as StorePath;
 
 pub(crate) use self::address::{GLOB_CHARACTERS, part_of, path_start};
 pub use self::mount::Mount;
+pub use self::profile::is_asked_for as asks_profile;
 pub use self::read::ObjectStream;
-pub use self::requests::Requests;
+pub use self::requests::{Answer, Requests};
 pub use self::upload::Upload;
 pub use self::write::Creation;
 

@@ -24,8 +24,9 @@ const OTHERS: [&str; 5] = [
     "AWS_SKIP_SIGNATURE",
 ];
 
-/// Whether the files are to be asked.
-pub(super) fn is_asked_for() -> bool {
+/// Whether the credentials for S3 come from the files of the AWS tools (`~/.aws`): the environment gives no
+/// others, and there are such files or `AWS_PROFILE` names a profile.
+pub fn is_asked_for() -> bool {
     let is_set = |variable: &str| env::var_os(variable).is_some_and(|text| !text.is_empty());
     let file = |variable: &str, name: &str| match env::var_os(variable) {
         Some(path) => PathBuf::from(path).exists(),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Add;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -87,13 +88,51 @@ fn kind(request: &HttpRequest) -> Kind {
     }
 }
 
+/// What a store's last answer said beside its content, of a place that is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// When it came, by the clock of this machine.
+    pub came: SystemTime,
+    /// When it was sent, by the clock of the store: the header `Date`.
+    pub date: Option<String>,
+    /// The region of the bucket, as S3 tells it.
+    pub bucket_region: Option<String>,
+    /// How the object is encrypted that was written or read: `AES256`, `aws:kms`.
+    pub encryption: Option<String>,
+    /// With which key of KMS.
+    pub encryption_key: Option<String>,
+}
+
+impl Answer {
+    fn of(response: &HttpResponse) -> Self {
+        let header = |name: &str| {
+            let value = response.headers().get(name)?.to_str().ok()?;
+            Some(value.to_owned())
+        };
+        Self {
+            status: response.status().as_u16(),
+            came: SystemTime::now(),
+            date: header("date"),
+            bucket_region: header("x-amz-bucket-region"),
+            encryption: header("x-amz-server-side-encryption"),
+            encryption_key: header("x-amz-server-side-encryption-aws-kms-key-id"),
+        }
+    }
+}
+
 /// The requests of one client so far.
 #[derive(Debug, Default)]
-pub(crate) struct Counters([AtomicU64; 6]);
+pub(crate) struct Counters {
+    numbers: [AtomicU64; 6],
+    /// The last answer, where answers are kept.
+    answer: Mutex<Option<Answer>>,
+}
 
 impl Counters {
     fn count(&self, kind: Kind) {
-        if let Some(counter) = self.0.get(kind as usize) {
+        if let Some(counter) = self.numbers.get(kind as usize) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -101,8 +140,17 @@ impl Counters {
     /// How many there were.
     pub(crate) fn requests(&self) -> Requests {
         let [list, get, head, put, copy, delete] =
-            self.0.each_ref().map(|counter| counter.load(Ordering::Relaxed));
+            self.numbers.each_ref().map(|counter| counter.load(Ordering::Relaxed));
         Requests { list, get, head, put, copy, delete }
+    }
+
+    /// The last answer, where answers are kept.
+    pub(crate) fn answer(&self) -> Option<Answer> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep(&self, answer: Answer) {
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
     }
 }
 
@@ -113,9 +161,15 @@ impl Counters {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CountedConnector {
     last: Arc<Mutex<Arc<Counters>>>,
+    keeps_answers: bool,
 }
 
 impl CountedConnector {
+    /// One whose clients keep the last answer as well, if told to.
+    pub(crate) fn new(keeps_answers: bool) -> Self {
+        Self { keeps_answers, ..Self::default() }
+    }
+
     /// The counters of the client that was made last.
     pub(crate) fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.last.lock().unwrap_or_else(PoisonError::into_inner))
@@ -127,13 +181,15 @@ impl HttpConnector for CountedConnector {
         let client = ReqwestConnector::default().connect(options)?;
         let counters = Arc::new(Counters::default());
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&counters);
-        Ok(HttpClient::new(CountedService { client, counters }))
+        let keeps_answers = self.keeps_answers;
+        Ok(HttpClient::new(CountedService { client, counters, keeps_answers }))
     }
 }
 
 struct CountedService {
     client: HttpClient,
     counters: Arc<Counters>,
+    keeps_answers: bool,
 }
 
 impl fmt::Debug for CountedService {
@@ -152,7 +208,12 @@ impl HttpService for CountedService {
         Self: 'call,
     {
         self.counters.count(kind(&request));
-        self.client.execute(request).boxed()
+        let answer = self.client.execute(request);
+        if !self.keeps_answers {
+            return answer.boxed();
+        }
+        let keep = |response: &HttpResponse| self.counters.keep(Answer::of(response));
+        answer.map(move |outcome| outcome.inspect(keep)).boxed()
     }
 }
 

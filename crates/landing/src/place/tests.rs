@@ -187,6 +187,28 @@ fn a_memory_url_conforms() {
     wait(conforms(&Place::parse("memory://conforms/raw").unwrap())).unwrap();
 }
 
+/// D3: what a place is tried with leaves nothing behind but the object that it was tried with.
+#[test]
+fn d3_every_place_can_be_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    for place in [disk(folder.path()), memory()] {
+        wait(async {
+            assert_eq!(place.any_object().await?, None);
+            assert!(place.honours_create("probe").await?);
+            assert!(place.honours_create("probe").await?, "what is there already tells as much");
+            assert_eq!(place.read("probe").await?, "first");
+            place.write_in_parts("probe", "parts".into()).await?;
+            assert_eq!(place.read("probe").await?, "parts");
+            assert_eq!(place.any_object().await?.unwrap().key, "probe");
+            assert_eq!(place.last_answer(), None);
+            place.delete(&["probe"]).await?;
+            assert!(place.list().await?.is_empty());
+            Ok::<(), PlaceError>(())
+        })
+        .unwrap();
+    }
+}
+
 #[test]
 fn memory_places_of_one_name_are_one_store() {
     wait(async {
