@@ -1,4 +1,10 @@
 //! Records into columns.
+//!
+//! ```text
+//!   block ──▶ shredder ──┬─▶ direct ──────────▶ columns ──▶ chunks of tables     nearly all records
+//!                        └─▶ tape ──▶ walk ──────▲                               bad ones, and values under a rule
+//! ```
+
 mod cast;
 mod chunk;
 mod column;

@@ -1,7 +1,7 @@
-//! One JSON value as a flat tape of tokens.
+//! One JSON value as a flat tape of tokens: for records that the direct way does not take.
 //!
 //! ```text
-//!  bytes of a block ──▶ [ tape: you are here ] ──▶ one walk over the tokens ──▶ columns
+//!  text of a record ──▶ [ tape: you are here ] ──▶ one walk over the tokens ──▶ columns
 //! ```
 //!
 //! The tape lists the tokens of a value in the order of the text. It holds offsets, never copies,
