@@ -467,7 +467,7 @@ impl ScalarColumn {
 
     /// Whether no row holds a value.
     pub fn is_empty(&self) -> bool {
-        self.validity.rows() == 0
+        self.values.num_values() == 0
     }
 
     /// Bytes held on the heap.

@@ -17,7 +17,7 @@ use super::column::Scalar;
 use super::number::{scan_number, short_float};
 use super::tape::{Kind, Limits, Tape};
 use super::text::{find_special, scan_escaped, skip_whitespace, unescape};
-use super::walk::{NodeIndex, Record, Walk, float, integer, string};
+use super::walk::{Branch, NodeIndex, Record, Walk, float, integer, string};
 
 /// The record has to go by the tape.
 #[derive(Debug)]
@@ -162,7 +162,8 @@ impl Direct<'_> {
         let (Some(b'"'), Some(node)) = (text.get(at), self.walk.nodes.get(index)) else {
             return Err(Detour);
         };
-        if let Some((member, behind)) = node.members.spelled(text, at + 1, *expected) {
+        let spelled = |branch: &Branch| branch.members.spelled(text, at + 1, *expected);
+        if let Some((member, behind)) = node.branch().and_then(spelled) {
             *expected += 1;
             return Ok((member, skip_whitespace(text, behind)));
         }
@@ -204,7 +205,7 @@ impl Direct<'_> {
         self.depth_left = self.depth_left.checked_sub(1).ok_or(Detour)?;
         self.walk.add_other(index, Kinds::ARRAY);
         let table = self.walk.element_table(self.plan, index, false).ok_or(Detour)?;
-        let join = self.walk.nodes.get(index).map_or(0, |node| node.array_lengths.values.len());
+        let join = self.walk.num_arrays(index);
         let mut at = skip_whitespace(text, at);
         let mut num_elements = 0;
         if text.get(at) != Some(&b']') {
@@ -222,7 +223,7 @@ impl Direct<'_> {
             }
         }
         if let Some(node) = self.walk.nodes.get_mut(index) {
-            node.array_lengths.push(row, num_elements);
+            node.branch_mut().array_lengths.push(row, num_elements);
         }
         self.depth_left += 1;
         Ok(at + 1)
@@ -307,50 +308,54 @@ fn literal<const N: usize>(text: &[u8], at: usize, literal: &[u8; N]) -> Result<
 /// A key with its closing quote and colon, as text spells it nearly always.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SpelledKey {
-    /// The bytes, eight to a word, and which of their bits count; none where `length` is 0.
+    /// The bytes, eight to a word; zeros behind them.
     words: [u64; WORDS],
-    masks: [u64; WORDS],
-    length: usize,
+    /// How many there are; none of a key that is not to be recognised.
+    length: u8,
 }
 
 /// Longer keys are rare.
 const WORDS: usize = 3;
+const WORDS_BYTES: usize = WORDS * 8;
+
+/// The bits that count, by length.
+const MASKS: [[u64; WORDS]; WORDS_BYTES + 1] = {
+    let mut masks = [[0; WORDS]; WORDS_BYTES + 1];
+    let mut length = 1;
+    while length <= WORDS_BYTES {
+        let last = length - 1;
+        masks[length] = masks[last];
+        masks[length][last / 8] |= 0xff << (last % 8 * 8);
+        length += 1;
+    }
+    masks
+};
 
 impl SpelledKey {
+    /// How text spells `key`. One that takes an escape, or too many words, is not to be recognised.
     pub fn of(key: &[u8]) -> SpelledKey {
         let spelled = [key, b"\":"].concat();
-        let is_plain = find_special(key, 0) == key.len();
+        if find_special(key, 0) < key.len() || spelled.len() > WORDS_BYTES {
+            return SpelledKey { words: [0; WORDS], length: 0 };
+        }
         let mut bytes = [[0; 8]; WORDS];
-        let mut masks = [[0; 8]; WORDS];
-        let length = spelled.len();
-        if !is_plain || length > WORDS * 8 {
-            // Text spells it with an escape, or it takes too many words.
-            return SpelledKey { words: [0; WORDS], masks: [0; WORDS], length: 0 };
-        }
-        for ((to, mask), from) in
-            bytes.as_flattened_mut().iter_mut().zip(masks.as_flattened_mut()).zip(spelled)
-        {
-            *to = from;
-            *mask = u8::MAX;
-        }
-        SpelledKey {
-            words: bytes.map(u64::from_ne_bytes),
-            masks: masks.map(u64::from_ne_bytes),
-            length,
-        }
+        bytes.as_flattened_mut().iter_mut().zip(&spelled).for_each(|(to, from)| *to = *from);
+        SpelledKey { words: bytes.map(u64::from_le_bytes), length: spelled.len() as u8 }
     }
 
     /// The byte behind the key's colon, where `text` spells the key at byte `at`; none also close to the
     /// end of the text.
     #[inline(always)]
     pub fn end_in(&self, text: &[u8], at: usize) -> Option<usize> {
-        let found = text.get(at..)?.first_chunk::<{ WORDS * 8 }>()?;
+        let found = text.get(at..)?.first_chunk::<WORDS_BYTES>()?;
         let (found, _) = found.as_chunks::<8>();
+        let length = usize::from(self.length);
+        let masks = MASKS.get(length)?;
         let mut difference = 0;
-        for ((found, word), mask) in found.iter().zip(self.words).zip(self.masks) {
-            difference |= (u64::from_ne_bytes(*found) ^ word) & mask;
+        for ((found, word), mask) in found.iter().zip(self.words).zip(masks) {
+            difference |= (u64::from_le_bytes(*found) ^ word) & mask;
         }
-        (difference == 0 && self.length > 0).then_some(at + self.length)
+        (difference == 0 && length > 0).then_some(at + length)
     }
 }
 

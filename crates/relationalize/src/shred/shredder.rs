@@ -314,11 +314,12 @@ fn columns_by_table(walk: &mut Walk) -> Vec<Vec<ColumnChunk>> {
         if !node.scalars.is_empty() {
             add(ColumnData::Scalars(node.take_scalars()));
         }
-        if node.map_lengths.validity.rows() > 0 {
-            add(ColumnData::MapLengths(std::mem::take(&mut node.map_lengths)));
+        let (array_lengths, map_lengths) = node.take_lengths();
+        if map_lengths.validity.rows() > 0 {
+            add(ColumnData::MapLengths(map_lengths));
         }
-        if node.array_lengths.validity.rows() > 0 {
-            let lengths = std::mem::take(&mut node.array_lengths);
+        if array_lengths.validity.rows() > 0 {
+            let lengths = array_lengths;
             add(match lists {
                 Some(elements) => ColumnData::Lists { lengths, elements },
                 None => ColumnData::ArrayLengths(lengths),
@@ -333,7 +334,7 @@ fn columns_by_table(walk: &mut Walk) -> Vec<Vec<ColumnChunk>> {
 
 /// The elements of a path whose arrays are kept as lists.
 fn list_elements(walk: &mut Walk, index: usize) -> Option<ScalarColumn> {
-    let table = walk.tables.get(walk.nodes.get(index)?.elements?)?;
+    let table = walk.tables.get(walk.nodes.get(index)?.branch()?.elements?)?;
     if !table.is_list {
         return None;
     }

@@ -41,15 +41,22 @@ pub(super) struct Node {
     /// 1 + the last row with a value; tells duplicate keys.
     next_row: u32,
     pub scalars: ScalarColumn,
+    /// What only objects and arrays need; most paths hold scalars, and there may be millions.
+    branch: Option<Box<Branch>>,
+    /// No rule says how values here are to be taken: they go where their kind belongs.
+    pub is_plain: bool,
+}
+
+/// The part of a [`Node`] at whose path objects or arrays were seen.
+#[derive(Debug, Default)]
+pub(super) struct Branch {
+    pub members: Members,
     pub array_lengths: Lengths,
     pub map_lengths: Lengths,
     /// The table of the elements of arrays here.
     pub elements: Option<TableIndex>,
     /// The table of the entries of maps here.
     pub entries: Option<TableIndex>,
-    pub members: Members,
-    /// No rule says how values here are to be taken: they go where their kind belongs.
-    pub is_plain: bool,
 }
 
 /// The members of an object, in the order they were met.
@@ -179,6 +186,26 @@ impl Node {
         self.num_others + self.scalars.values.num_values() as u64
     }
 
+    /// What was seen of objects and arrays here.
+    #[inline(always)]
+    pub fn branch(&self) -> Option<&Branch> {
+        self.branch.as_deref()
+    }
+
+    /// The same, there from now on.
+    #[inline(always)]
+    pub fn branch_mut(&mut self) -> &mut Branch {
+        self.branch.get_or_insert_default()
+    }
+
+    /// Takes the lengths of arrays and the sizes of maps out.
+    pub fn take_lengths(&mut self) -> (Lengths, Lengths) {
+        let branch = self.branch.as_mut();
+        branch.map_or_else(Default::default, |branch| {
+            (std::mem::take(&mut branch.array_lengths), std::mem::take(&mut branch.map_lengths))
+        })
+    }
+
     /// Whether there is a value in `row` already.
     #[inline(always)]
     pub fn is_taken(&self, row: u32) -> bool {
@@ -204,8 +231,10 @@ impl Node {
             self.num_others = 0;
             self.next_row = 0;
             self.scalars.clear();
-            self.array_lengths = Lengths::default();
-            self.map_lengths = Lengths::default();
+            if let Some(branch) = &mut self.branch {
+                branch.array_lengths = Lengths::default();
+                branch.map_lengths = Lengths::default();
+            }
         }
     }
 }
@@ -257,11 +286,7 @@ impl Walk {
             num_others: 0,
             next_row: 0,
             scalars: ScalarColumn::default(),
-            array_lengths: Lengths::default(),
-            map_lengths: Lengths::default(),
-            elements: None,
-            entries: None,
-            members: Members::default(),
+            branch: None,
             is_plain,
         });
         node
@@ -351,6 +376,13 @@ impl Walk {
         }
     }
 
+    /// Arrays at a node in this block.
+    #[inline]
+    pub fn num_arrays(&self, index: NodeIndex) -> usize {
+        let branch = self.nodes.get(index).and_then(Node::branch);
+        branch.map_or(0, |branch| branch.array_lengths.values.len())
+    }
+
     /// The table of the elements of arrays at a node, made for the first of them.
     pub fn element_table(
         &mut self,
@@ -359,13 +391,13 @@ impl Walk {
         is_list: bool,
     ) -> Option<TableIndex> {
         let node = self.nodes.get(index)?;
-        if let Some(table) = node.elements {
+        if let Some(table) = node.branch().and_then(|branch| branch.elements) {
             return Some(table);
         }
         let (path, parent) = (node.path, node.table);
         let row_path = plan.registry.child(path, Step::Element);
         let table = self.add_table(plan, row_path, Some(parent), false, is_list);
-        self.nodes.get_mut(index)?.elements = Some(table);
+        self.nodes.get_mut(index)?.branch_mut().elements = Some(table);
         Some(table)
     }
 
@@ -379,14 +411,14 @@ impl Walk {
         expected: usize,
     ) -> Option<(usize, NodeIndex)> {
         let node = self.nodes.get(index)?;
-        if let Some(found) = node.members.find(key, expected) {
+        if let Some(found) = node.branch().and_then(|branch| branch.members.find(key, expected)) {
             return Some(found);
         }
         let (parent, table) = (node.path, node.table);
         let step = Step::Key(String::from_utf8_lossy(key).into());
         let path = plan.registry.child(parent, step);
         let member = self.add_node(plan, path, table);
-        let position = self.nodes.get_mut(index)?.members.insert(key, member);
+        let position = self.nodes.get_mut(index)?.branch_mut().members.insert(key, member);
         Some((position, member))
     }
 
@@ -444,8 +476,10 @@ impl Walk {
             if node.next_row > rows {
                 node.next_row = 0;
                 node.scalars.truncate(rows);
-                node.array_lengths.truncate(rows);
-                node.map_lengths.truncate(rows);
+                if let Some(branch) = &mut node.branch {
+                    branch.array_lengths.truncate(rows);
+                    branch.map_lengths.truncate(rows);
+                }
             }
         }
         let nodes = &self.nodes;
@@ -564,9 +598,9 @@ impl Record<'_> {
             return Ok(behind);
         };
         if let Some(node) = self.walk.nodes.get_mut(index) {
-            node.array_lengths.push(row, num_elements);
+            node.branch_mut().array_lengths.push(row, num_elements);
         }
-        let join = self.walk.nodes.get(index).map_or(0, |node| node.array_lengths.values.len() - 1);
+        let join = self.walk.num_arrays(index) - 1;
         let mut at = at + 2;
         let mut position = 0;
         while at < behind {
@@ -586,20 +620,20 @@ impl Record<'_> {
         self.walk.add_other(index, Kinds::MAP);
         let (behind, num_entries) = self.extent(at);
         let Some(node) = self.walk.nodes.get(index) else { return Ok(behind) };
-        let table = match node.entries {
+        let table = match node.branch().and_then(|branch| branch.entries) {
             Some(table) => table,
             None => {
                 let (path, parent) = (node.path, node.table);
                 let row_path = self.plan.registry.child(path, Step::Entry);
                 let table = self.walk.add_table(self.plan, row_path, Some(parent), true, false);
                 if let Some(node) = self.walk.nodes.get_mut(index) {
-                    node.entries = Some(table);
+                    node.branch_mut().entries = Some(table);
                 }
                 table
             }
         };
         if let Some(node) = self.walk.nodes.get_mut(index) {
-            node.map_lengths.push(row, num_entries);
+            node.branch_mut().map_lengths.push(row, num_entries);
         }
         let mut keys = std::collections::HashSet::new();
         let mut at = at + 2;
