@@ -229,7 +229,7 @@ def test_a_job_that_takes_too_long_is_stopped_and_the_execution_says_so(cloud: C
     assert cloud.attempts("ingest-slow") == [[143]]
 
 
-@pytest.mark.parametrize("given", [{"sources": ["a"], "mode": "replace"}, {"sources": "a"}, {"sources": [], "tables": "t"}])
+@pytest.mark.parametrize("given", [{"sources": ["a"], "mode": "replace"}, {"sources": "a"}, {"sources": [], "tables": "t"}, {"sources": [], "catalog": 1}])
 def test_an_input_that_is_not_understood_starts_no_job(cloud: Cloud, given: dict):
     execution = cloud.execute(f"wrong-{abs(hash(str(given)))}", **given)
     assert execution["error"] == "Solder.Exit64", execution

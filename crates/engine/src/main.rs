@@ -76,8 +76,6 @@ fn main() -> ExitCode {
         let subject = || operation::subject(name, &cli.command);
         console.observe(Operation::begin(subject, console.clone()));
     }
-    #[cfg(panic = "abort")]
-    end_on_panic(&console);
     // A panic has told where it was; its exit code is that of a bug, and no other's.
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| run(cli.command, &console)));
     let (code, error) = match outcome.unwrap_or(Ok(EXIT_BUG)) {
@@ -88,16 +86,6 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(console.end(code, error))
-}
-
-/// Ends the program where a thread panics, since nothing can be caught: with the exit code of a bug.
-#[cfg(panic = "abort")]
-fn end_on_panic(console: &Arc<Console>) {
-    let (tell, console) = (std::panic::take_hook(), console.clone());
-    std::panic::set_hook(Box::new(move |panic| {
-        tell(panic);
-        std::process::exit(console.end(EXIT_BUG, None).into());
-    }));
 }
 
 const EXIT_USAGE: u8 = 64;

@@ -63,8 +63,6 @@ fn main() -> ExitCode {
         }
         _ => Arc::new(Console::new(cli.log, None)),
     };
-    #[cfg(panic = "abort")]
-    end_on_panic(&console);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(command(cli.command, &console)),
@@ -75,20 +73,6 @@ fn main() -> ExitCode {
     }
     let code = outcome.as_ref().map_or_else(Error::exit_code, |()| 0);
     ExitCode::from(console.end(code, outcome.as_ref().err()))
-}
-
-/// The exit code of a bug.
-#[cfg(panic = "abort")]
-const EXIT_BUG: u8 = 70;
-
-/// Ends the program where a thread panics, since nothing can be caught.
-#[cfg(panic = "abort")]
-fn end_on_panic(console: &Arc<Console>) {
-    let (tell, console) = (std::panic::take_hook(), console.clone());
-    std::panic::set_hook(Box::new(move |panic| {
-        tell(panic);
-        std::process::exit(console.end(EXIT_BUG, None).into());
-    }));
 }
 
 /// What observers are told of a run.

@@ -199,7 +199,7 @@ Exit codes:
   65  the data are not as asked for             75  try again: the only code for which that helps
   66  there is no input                         77  access denied
   70  a bug of this program                     130, 143  stopped by SIGINT, SIGTERM
-  73  the output cannot be written";
+  73  the output cannot be written              78  a setting is wrong: a store, --catalog";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum NamingArg {

@@ -177,11 +177,7 @@ fn j3_a_signal_ends_the_steps_that_run() {
     "relationalize:\n  a: { input: raw, output: o, resolve: { 'a.b': 'cast:money' } }",
     ""
 )]
-#[case::g1_catalog_of_a_local_lake(
-    78,
-    "merge: { staging: s, into: l, catalog: 'glue://crm' }",
-    ""
-)]
+#[case::g1_catalog_of_a_local_lake(78, "merge: { staging: s, into: l, catalog: 'glue://crm' }", "")]
 #[case::no_yaml(78, "relationalize: [", "")]
 #[case::parameter_without_value(78, "parameters: { tenant: null }", "")]
 #[case::parameter_that_is_none(78, "parameters: { tenant: a }", "--param tenent=b")]

@@ -167,6 +167,7 @@ fn g5_a_catalog_that_says_no_takes_nothing_back() {
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let [.., error, summary] = &lines[..] else { panic!("{log}") };
     assert_eq!((&summary["event"], &summary["exit_code"]), (&json!("summary"), &json!(77)));
+    assert_eq!(lines.iter().filter(|line| line["event"] == "summary").count(), 1);
     assert_eq!(
         error["message"],
         "the run is committed, but not all of its tables are registered in `glue://crm`; the next run with --catalog mends that"
