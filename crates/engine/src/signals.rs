@@ -3,6 +3,7 @@
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ use crate::console::Console;
 /// A run that has not stopped by itself after this long, for instance since a store does not answer, is
 /// ended. What it leaves behind no manifest names, and the next run removes it.
 const DEADLINE: Duration = Duration::from_secs(15);
+
+/// How long the last words may take: a log or an observer that takes nothing keeps nobody waiting.
+const LAST_WORDS: Duration = Duration::from_millis(2500);
 
 /// Sets the flags of `stop` when a signal comes; a second signal ends the program at once.
 pub(crate) fn listen(stop: &Arc<Stop>, console: &Arc<Console>) -> std::io::Result<()> {
@@ -33,7 +37,7 @@ pub(crate) fn listen(stop: &Arc<Stop>, console: &Arc<Console>) -> std::io::Resul
             let deadline = thread::Builder::new().name("deadline".to_owned());
             let _ = deadline.spawn(move || {
                 thread::sleep(DEADLINE);
-                process::exit(console.stopped(signal));
+                end(&console, signal);
             });
         }
     })?;
@@ -47,8 +51,17 @@ pub(crate) fn end_at_once(console: &Arc<Console>) -> std::io::Result<()> {
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         if let Some(signal) = signals.forever().next() {
             console.stopping();
-            process::exit(console.stopped(signal));
+            end(&console, signal);
         }
     })?;
     Ok(())
+}
+
+/// Tells that a signal ends the program, and ends it.
+fn end(console: &Arc<Console>, signal: i32) -> ! {
+    let (tell, told) = channel();
+    let console = console.clone();
+    let telling = thread::Builder::new().name("last-words".to_owned());
+    let _ = telling.spawn(move || tell.send(console.stopped(signal)));
+    process::exit(told.recv_timeout(LAST_WORDS).unwrap_or(128 + signal))
 }

@@ -2,6 +2,7 @@
 
 use std::process;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use super::console::Console;
 
 /// A run that has not stopped by itself after this long is ended. What it leaves behind no manifest names.
 const DEADLINE: Duration = Duration::from_secs(15);
+
+/// How long the last words may take: a log or an observer that takes nothing keeps nobody waiting.
+const LAST_WORDS: Duration = Duration::from_millis(2500);
 
 /// Tells when a signal comes; a second signal ends the program at once.
 pub(crate) fn listen(console: &Arc<Console>) -> std::io::Result<StopSignal> {
@@ -32,9 +36,18 @@ pub(crate) fn listen(console: &Arc<Console>) -> std::io::Result<StopSignal> {
             let deadline = thread::Builder::new().name("deadline".to_owned());
             let _ = deadline.spawn(move || {
                 thread::sleep(DEADLINE);
-                process::exit(console.stopped(signal));
+                end(&console, signal);
             });
         }
     })?;
     Ok(stop)
+}
+
+/// Tells that a signal ends the program, and ends it.
+fn end(console: &Arc<Console>, signal: i32) -> ! {
+    let (tell, told) = channel();
+    let console = console.clone();
+    let telling = thread::Builder::new().name("last-words".to_owned());
+    let _ = telling.spawn(move || tell.send(console.stopped(signal)));
+    process::exit(told.recv_timeout(LAST_WORDS).unwrap_or(128 + signal))
 }
