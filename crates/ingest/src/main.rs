@@ -23,8 +23,8 @@ use solder_ingest::source::plan::Source;
 use solder_ingest::{Compression, Error, Reach, RunSettings, new_run_id, pour, probe, source};
 use solder_landing::raw::StreamLog;
 use solder_landing::{Place, PlaceError};
-use solder_operate::{Operation, Subject};
 use solder_operate::doctor::Examination;
+use solder_operate::{Operation, Subject};
 
 use program::cli::{Cli, Command, Of, Plan, ReportFormat, Run, Test};
 use program::console::{Console, failure};
