@@ -65,7 +65,7 @@ pub(crate) fn subject(name: &'static str, command: &Command) -> Subject {
             &args.reporting
         }
         Command::Merge(args) => {
-            if let Ok(settings) = args.settings() {
+            if let Ok((settings, _)) = args.settings() {
                 subject.inputs.push(settings.staging);
                 subject.outputs.push(settings.lake);
             }
