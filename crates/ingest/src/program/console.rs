@@ -22,6 +22,8 @@ pub(crate) struct Console {
     is_json: bool,
     bar: ProgressBar,
     redactor: OnceLock<Redactor>,
+    /// The invocation of AWS Lambda, where it is one.
+    request_id: Option<String>,
     run_id: OnceLock<String>,
     state: Mutex<State>,
 }
@@ -51,9 +53,15 @@ impl Console {
             is_json,
             bar,
             redactor: OnceLock::new(),
+            request_id: None,
             run_id: OnceLock::new(),
             state: Mutex::new(state),
         }
+    }
+
+    /// JSON lines for an invocation of AWS Lambda, which all name it.
+    pub(crate) fn of_request(request_id: &str) -> Console {
+        Console { request_id: Some(request_id.to_owned()), ..Console::new(Some(LogFormat::Json)) }
     }
 
     /// From now on, the secrets that this one knows are blanked.
@@ -82,14 +90,7 @@ impl Console {
             self.line("error", "failed", failure(error));
             return;
         }
-        let mut text = format!("error: {error}\n");
-        for cause in causes(error) {
-            text.push_str(&format!("  cause: {cause}\n"));
-        }
-        if let Some(hint) = error.hint() {
-            text.push_str(&format!("  help: {hint}\n"));
-        }
-        self.write(&text);
+        self.write(&format!("error: {}", words(error)));
     }
 
     /// Words for people, or a line for machines.
@@ -110,6 +111,9 @@ impl Console {
             "event": event,
         });
         if let Some(object) = object.as_object_mut() {
+            if let Some(request_id) = &self.request_id {
+                object.insert("request_id".to_owned(), json!(request_id));
+            }
             if let Some(run_id) = self.run_id.get() {
                 object.insert("run_id".to_owned(), json!(run_id));
             }
@@ -121,12 +125,16 @@ impl Console {
     }
 
     fn write(&self, text: &str) {
-        let clean = match self.redactor.get() {
-            Some(redactor) => redactor.clean(text),
-            None => text.into(),
-        };
         // There is nobody left to tell when stderr takes nothing.
-        let _ = std::io::stderr().write_all(clean.as_bytes());
+        let _ = std::io::stderr().write_all(self.clean(text).as_bytes());
+    }
+
+    /// A text without secrets.
+    pub(crate) fn clean(&self, text: &str) -> String {
+        match self.redactor.get() {
+            Some(redactor) => redactor.clean(text).into_owned(),
+            None => text.to_owned(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -173,6 +181,10 @@ impl Progress for Console {
         self.warn(&format!("stream `{stream}`: {cut}"));
     }
 
+    fn stream_stopped(&self, stream: &str) {
+        self.line("info", "stream_stopped", json!({ "stream": stream, "more_is_left": true }));
+    }
+
     fn stream_ended(&self, stream: &str, error: Option<&str>) {
         match error {
             None => self.line("info", "stream_finished", json!({ "stream": stream })),
@@ -181,6 +193,18 @@ impl Progress for Console {
             }
         }
     }
+}
+
+/// An error for people, with its causes and what can be done.
+pub(crate) fn words(error: &Error) -> String {
+    let mut text = format!("{error}\n");
+    for cause in causes(error) {
+        text.push_str(&format!("  cause: {cause}\n"));
+    }
+    if let Some(hint) = error.hint() {
+        text.push_str(&format!("  help: {hint}\n"));
+    }
+    text
 }
 
 /// An error for machines.

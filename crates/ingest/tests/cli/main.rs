@@ -9,6 +9,7 @@
 mod api;
 mod exits;
 mod help;
+mod lambda;
 mod log;
 mod plan;
 mod recorded;
