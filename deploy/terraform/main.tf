@@ -128,6 +128,40 @@ resource "aws_batch_job_definition" "this" {
   })
 }
 
+# --- The function: ingests that are small enough for 15 minutes at a time --------------------------------------------
+
+resource "aws_cloudwatch_log_group" "function" {
+  count = var.function == null ? 0 : 1
+
+  name              = "/aws/lambda/${var.name}-ingest"
+  retention_in_days = 30
+}
+
+resource "aws_lambda_function" "ingest" {
+  count = var.function == null ? 0 : 1
+
+  function_name = "${var.name}-ingest"
+  description   = "Solder - lands what is new of a source; calls itself done, or says that more is left"
+  runtime       = "provided.al2023"
+  # The program itself, as `bootstrap`; it needs no handler, but the resource does.
+  handler          = "bootstrap"
+  architectures    = [lower(var.architecture)]
+  filename         = var.function.zip
+  source_code_hash = filebase64sha256(var.function.zip)
+  role             = aws_iam_role.function[0].arn
+  memory_size      = var.function.memory
+  timeout          = 900
+
+  ephemeral_storage {
+    size = 2048
+  }
+
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.function[0].name
+  }
+}
+
 # --- The pipeline ---------------------------------------------------------------------------------------------------
 
 resource "aws_sfn_state_machine" "pipeline" {
@@ -136,12 +170,13 @@ resource "aws_sfn_state_machine" "pipeline" {
   role_arn = aws_iam_role.pipeline.arn
 
   definition = templatefile("${path.module}/../statemachines/pipeline.asl.json", {
-    Bucket    = aws_s3_bucket.data.id
-    JobQueue  = aws_batch_job_queue.this.arn
-    IngestJob = aws_batch_job_definition.this["ingest"].arn
-    EngineJob = aws_batch_job_definition.this["engine"].arn
-    Topic     = aws_sns_topic.this.arn
-    Catalog   = var.catalog_database
+    Bucket         = aws_s3_bucket.data.id
+    JobQueue       = aws_batch_job_queue.this.arn
+    IngestJob      = aws_batch_job_definition.this["ingest"].arn
+    EngineJob      = aws_batch_job_definition.this["engine"].arn
+    IngestFunction = var.function == null ? "" : aws_lambda_function.ingest[0].function_name
+    Topic          = aws_sns_topic.this.arn
+    Catalog        = var.catalog_database
   })
 
   logging_configuration {

@@ -8,6 +8,12 @@ locals {
       })
     },
     {
+      lambda = jsonencode({
+        Version   = "2012-10-17"
+        Statement = [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "lambda.amazonaws.com" } }]
+      })
+    },
+    {
       for service in ["states", "scheduler"] : service => jsonencode({
         Version = "2012-10-17"
         Statement = [{
@@ -69,6 +75,39 @@ resource "aws_iam_role_policy" "ingest" {
   })
 }
 
+# ingest as a function: the same, and its own log.
+resource "aws_iam_role" "function" {
+  count = var.function == null ? 0 : 1
+
+  name_prefix        = "${var.name}-function-"
+  assume_role_policy = local.trust["lambda"]
+}
+
+resource "aws_iam_role_policy" "function_ingest" {
+  count = var.function == null ? 0 : 1
+
+  name   = "ingest"
+  role   = aws_iam_role.function[0].id
+  policy = aws_iam_role_policy.ingest.policy
+}
+
+resource "aws_iam_role_policy" "function" {
+  count = var.function == null ? 0 : 1
+
+  name = "log"
+  role = aws_iam_role.function[0].id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "Log"
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource = "${aws_cloudwatch_log_group.function[0].arn}:*"
+    }]
+  })
+}
+
 # engine: reads raw/, keeps curated/ and lake/; knows no secret.
 resource "aws_iam_role" "engine" {
   name_prefix        = "${var.name}-engine-"
@@ -112,7 +151,7 @@ resource "aws_iam_role_policy" "engine" {
   })
 }
 
-# The state machine: submits jobs, reads reports, tells of failures.
+# The state machine: submits jobs, invokes the function, reads reports, tells of failures.
 resource "aws_iam_role" "pipeline" {
   name_prefix        = "${var.name}-pipeline-"
   assume_role_policy = local.trust["states"]
@@ -124,7 +163,7 @@ resource "aws_iam_role_policy" "pipeline" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid    = "Submit"
         Effect = "Allow"
@@ -133,6 +172,19 @@ resource "aws_iam_role_policy" "pipeline" {
         Resource = concat([aws_batch_job_queue.this.arn], [
           for job in keys(local.jobs) : "arn:${local.partition}:batch:${local.here}:job-definition/${var.name}-${job}*"
         ])
+      },
+      # A Distributed Map starts executions of this very state machine. By name: the machine needs the role first.
+      {
+        Sid      = "StartShards"
+        Effect   = "Allow"
+        Action   = "states:StartExecution"
+        Resource = "arn:${local.partition}:states:${local.here}:stateMachine:${var.name}-pipeline"
+      },
+      {
+        Sid      = "WatchAndStopShards"
+        Effect   = "Allow"
+        Action   = ["states:DescribeExecution", "states:StopExecution"]
+        Resource = "arn:${local.partition}:states:${local.here}:execution:${var.name}-pipeline/*"
       },
       { Sid = "WatchAndStop", Effect = "Allow", Action = ["batch:DescribeJobs", "batch:TerminateJob"], Resource = "*" },
       {
@@ -159,7 +211,10 @@ resource "aws_iam_role_policy" "pipeline" {
         ]
         Resource = "*"
       },
-    ]
+      ], [
+      for function in aws_lambda_function.ingest :
+      { Sid = "Invoke", Effect = "Allow", Action = "lambda:InvokeFunction", Resource = function.arn }
+    ])
   })
 }
 

@@ -48,6 +48,12 @@ variable "engine_size" {
   default     = { vcpu = "2", memory = "8192" }
 }
 
+variable "function" {
+  description = "The zip of the function that ingests for `\"ingest_by\": \"lambda\"`, a file, and its memory in MiB (1769 are one vCPU); no function if null."
+  type        = object({ zip = string, memory = optional(number, 1024) })
+  default     = null
+}
+
 variable "max_vcpus" {
   description = "All jobs at a time together."
   type        = number

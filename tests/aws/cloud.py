@@ -20,8 +20,9 @@ import cfnlint.decode
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "deploy/sam/template.yaml"
 MACHINE = ROOT / "deploy/statemachines/pipeline.asl.json"
+ZIP_WITHOUT_FILES = b"PK\x05\x06" + bytes(18)
 SCALE = 0.05
-"""How long a second of Batch lasts: the shortest time-out that Batch takes is a minute."""
+"""How long a second of Batch, and of a function, lasts: the shortest time-out that Batch takes is a minute."""
 
 
 def free_port() -> int:
@@ -39,6 +40,7 @@ class Api:
         self.lists: dict[str, list[dict]] = {}
         self.status: dict[str, list[int]] = {}
         self.hanging: set[str] = set()
+        self.slow: dict[str, float] = {}
         self.requests: list[str] = []
         api = self
 
@@ -61,6 +63,8 @@ class Api:
         self.requests.append(request.path)
         if name in self.hanging:
             time.sleep(120)
+        if int(query.get("page", 1)) > 1:
+            time.sleep(self.slow.get(name, 0))
         status = self.status.get(name, [])
         if request.headers.get("Authorization") != f"Bearer {self.TOKEN}":
             return self.send(request, 401, {"error": "no such token"})
@@ -91,6 +95,7 @@ class Cloud:
         (self.image / "sources").mkdir()
         for program in ("ingest", "engine"):
             (self.image / "bin" / program).symlink_to(programs / program)
+        (self.image / "bootstrap").symlink_to(programs / "ingest")
         self.endpoint = f"http://127.0.0.1:{free_port()}"
         self.server = self.start()
         self.outputs = self.deploy(parameters)
@@ -125,7 +130,9 @@ class Cloud:
         # What `aws cloudformation package` and the service do with the definition: moto takes it as text only.
         machine = resources["Pipeline"]["Properties"]
         del machine["DefinitionS3Location"]
-        machine["DefinitionString"] = {"Fn::Sub": [MACHINE.read_text(), machine.pop("DefinitionSubstitutions")]}
+        # moto wants percentages with a fraction.
+        definition = MACHINE.read_text().replace('"ToleratedFailurePercentage": 0,', '"ToleratedFailurePercentage": 0.0,')
+        machine["DefinitionString"] = {"Fn::Sub": [definition, machine.pop("DefinitionSubstitutions")]}
         # moto has no schedules in templates, wants a role that AWS brings itself, and misspells `Timeout`.
         del resources["PipelineSchedule"]
         resources["Compute"]["Properties"]["ServiceRole"] = {"Fn::GetAtt": ["ExecutionRole", "Arn"]}
@@ -139,7 +146,12 @@ class Cloud:
             "Subnets": subnet["SubnetId"],
             "SecurityGroups": group["GroupId"],
             "Timeout": "600",
+            "FunctionBucket": "artefacts",
         } | given
+        # What is in it does not matter: the folder that stands for the image stands for the zip, too.
+        s3 = self.client("s3")
+        s3.create_bucket(Bucket="artefacts")
+        s3.put_object(Bucket="artefacts", Key="ingest.zip", Body=ZIP_WITHOUT_FILES)
         formation = self.client("cloudformation")
         formation.create_stack(
             StackName="solder", TemplateBody=json.dumps(template),
@@ -198,6 +210,13 @@ class Cloud:
             [attempt["container"].get("exitCode") for attempt in described["attempts"]]
             for described in jobs.describe_jobs(jobs=ids)["jobs"]
         ]
+
+    def invocations(self, run: str) -> list[dict]:
+        """The reports of all invocations of the function for a run, in their order."""
+        lines = [line for log in self.logs.glob("function-*.log") for line in log.read_text().splitlines()]
+        events = [json.loads(line) for line in lines]
+        reports = [event for event in events if event["event"] == "summary" and event["run_id"] == run]
+        return sorted(reports, key=lambda event: event["time"])
 
     def engine(self, *arguments: str) -> subprocess.CompletedProcess:
         """The program `engine` with an operator's rights."""

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""An AWS on this machine whose Batch jobs are real processes.
+"""An AWS on this machine whose Batch jobs and Lambda functions are real processes.
 
     localaws.py --port 5555 --image DIR --logs DIR
 
-moto answers for S3, Secrets Manager, Glue, IAM, SNS, CloudFormation, Batch and Step Functions. It has an interpreter
+moto answers for S3, Secrets Manager, Glue, IAM, SNS, CloudFormation, Batch, Lambda and Step Functions. It has an interpreter
 for state machines, but some of its parts are left empty, and its Batch marks jobs as done without running them.
 Both are mended here, from outside, by replacing what moto has under names that are checked at the start: so
 moto is pinned, and another version of it says at once what it lacks.
 
-DIR stands for the container's image: its programs are found there by name, and jobs start in it.
+DIR stands for the container's image: its programs are found there by name, and jobs start in it. It stands for the
+zip of functions as well: `bootstrap` is started there (functions.py).
 """
 
 import argparse
+import atexit
 import datetime
 import fnmatch
 import json
@@ -34,7 +36,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--image", type=Path, required=True, help="the folder that stands for the image")
     parser.add_argument("--logs", type=Path, required=True, help="where the output of every attempt is kept")
-    parser.add_argument("--second", type=float, default=1.0, help="how long a second of Batch's time-outs lasts")
+    parser.add_argument("--second", type=float, default=1.0, help="how long a second of time-outs and retries lasts")
     parser.add_argument("--grace", type=float, default=30.0, help="from SIGTERM to SIGKILL, in seconds that last as such")
     return parser.parse_args()
 
@@ -59,9 +61,22 @@ from moto.moto_server.werkzeug_app import (  # noqa: E402
     create_backend_app,
 )
 from moto.s3.responses import S3Response  # noqa: E402
+from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails  # noqa: E402
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName  # noqa: E402
 from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName  # noqa: E402
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (  # noqa: E402
+    FailureEvent,
+    FailureEventException,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName  # noqa: E402
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (  # noqa: E402
+    StatesErrorNameType,
+)
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl  # noqa: E402
 from moto.stepfunctions.parser.asl.component.common.string import string_expression  # noqa: E402
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (  # noqa: E402
+    DistributedIterationComponent,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (  # noqa: E402
     state_task_service_callback as callback,
 )
@@ -69,11 +84,13 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
     StateTaskService,
 )
 from moto.stepfunctions.parser.asl.eval import states, variable_store  # noqa: E402
+from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails  # noqa: E402
 from moto.stepfunctions.parser.asl.jsonata import jsonata as asl_jsonata  # noqa: E402
 from moto.stepfunctions.parser.asl.jsonata import validations  # noqa: E402
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends  # noqa: E402
 from werkzeug.serving import run_simple  # noqa: E402
 
+import functions  # noqa: E402
 import policies  # noqa: E402
 
 
@@ -94,6 +111,7 @@ def mend_step_functions() -> None:
     mend_service_calls()
     mend_jsonata()
     mend_times()
+    mend_distributed_maps()
     # A `States.…` error that comes out of a Map, or is said by a Fail state, is refused by moto, not by AWS.
     replace(CustomErrorName, "__init__", lambda self, error_name: ErrorName.__init__(self, error_name=error_name))
 
@@ -167,6 +185,27 @@ def mend_times() -> None:
     mended = types.SimpleNamespace(**vars(json))
     mended.dumps = lambda value, **options: json.dumps(value, default=text, **options)
     replace(sfn_responses, "json", mended)
+    # Between two attempts of a state.
+    replace(retrier_decl, "time", types.SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * ARGUMENTS.second)))
+
+
+def mend_distributed_maps() -> None:
+    """moto counts the items that failed, and goes on whatever is tolerated."""
+    map_run = DistributedIterationComponent._map_run
+
+    def tolerating(self, env, eval_input):
+        map_run(self, env, eval_input)
+        items = eval_input.map_run_record.item_counter
+        num_failed = items.failed.get() + items.timed_out.get()
+        if num_failed <= max(eval_input.tolerated_failure_count, items.total.get() * eval_input.tolerated_failure_percentage / 100):
+            return
+        name = StatesErrorName(typ=StatesErrorNameType.StatesExceedToleratedFailureThreshold)
+        details = TaskFailedEventDetails(error=name.error_name, cause="The specified tolerated failure threshold was exceeded")
+        event = FailureEvent(env=env, error_name=name, event_type=HistoryEventType.TaskFailed,
+                             event_details=EventDetails(taskFailedEventDetails=details))  # fmt: skip
+        raise FailureEventException(failure_event=event)
+
+    replace(DistributedIterationComponent, "_map_run", tolerating)
 
 
 # --- S3 ---------------------------------------------------------------------------------------------------------
@@ -328,8 +367,11 @@ def main() -> None:
     mend_s3()
     mend_batch()
     socket.setdefaulttimeout(300)
+    default_user_config["lambda"] = {"use_docker": False}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     application = policies.Guard(DomainDispatcherApplication(create_backend_app), ARGUMENTS.logs / "calls.ndjson")
+    application = functions.Functions(application, ENDPOINT, REGION, ARGUMENTS.image, ARGUMENTS.logs, ARGUMENTS.second)
+    atexit.register(application.stop)
     run_simple("127.0.0.1", ARGUMENTS.port, application, threaded=True, request_handler=MotoRequestHandler)
 
 

@@ -120,6 +120,120 @@ def test_shards_on_many_machines_make_the_same_tables(cloud: Cloud, api: Api):
     assert cloud.sql("many", "select count(*) as n from west") == ["6"]
 
 
+def test_a_distributed_map_of_shards_makes_the_same_tables(cloud: Cloud, api: Api):
+    """R21. Each shard has an execution and a job of its own, also a single one."""
+    names = ["spring", "summer", "autumn"]
+    for name in names:
+        source(cloud, api, name, name)
+        api.lists[name] = [order(number) for number in range(1, 6)]
+    before = len(cloud.attempts("shard"))
+    first = cloud.execute("mapped", sources=names, area="mapped", shards=8, fan_out="distributed_map")
+    assert first["output"]["status"] == "COMPLETE", first
+    assert outcomes(first, "tables") == {name: ("DONE", 0) for name in names}
+    assert len(cloud.attempts("shard")) == before + 3
+    assert cloud.sql("mapped", "select count(*) as n from summer join summer__lines on id = _root_id") == ["5"]
+
+    api.lists["autumn"].append(order(7))
+    again = cloud.execute("mapped-one-more", sources=names, area="mapped", shards=8, fan_out="distributed_map")
+    assert again["output"]["status"] == "COMPLETE", again
+    assert len(cloud.attempts("shard")) == before + 4
+    assert cloud.sql("mapped", "select count(*) as n from autumn") == ["6"]
+
+
+def test_a_mapped_shard_that_fails_fails_the_execution_and_nothing_is_committed(cloud: Cloud, api: Api):
+    names = ["left", "right"]
+    for name in names:
+        source(cloud, api, name, name)
+        api.lists[name] = [order(1)]
+    engine = cloud.image / "bin/engine"
+    program = engine.readlink()
+    engine.unlink()
+    engine.write_text(f"#!/bin/sh\ncase $* in shard*'--number 1') exit 70 ;; esac\nexec {program} \"$@\"\n")
+    engine.chmod(0o755)
+    try:
+        failed = cloud.execute("unmapped", sources=names, area="unmapped", shards=8, fan_out="distributed_map")
+    finally:
+        engine.unlink()
+        engine.symlink_to(program)
+    (failure,) = failures(failed)
+    assert (failure["step"], failure["name"]) == ("relationalize", "shard"), failure
+    assert "ExceedToleratedFailureThreshold" in failure["reason"], failure
+    assert cloud.told()[0]["status"] == "FAILED"
+
+    # What one shard has read is thrown away with the run, and the next reads all.
+    mended = cloud.execute("mapped-anew", sources=names, area="unmapped", shards=8, fan_out="distributed_map")
+    assert mended["output"]["status"] == "COMPLETE", mended
+    assert cloud.sql("unmapped", "select count(*) as n from \"right\"") == ["1"]
+
+
+def test_a_function_ingests_in_as_many_invocations_as_it_takes(cloud: Cloud, api: Api):
+    """L2, L3. With no time at all, each invocation reads one page of each stream."""
+    source(cloud, api, "bit-by-bit", "leaves", "twigs")
+    api.lists["leaves"] = [order(number) for number in range(1, 11)]
+    api.lists["twigs"] = [order(number) for number in range(1, 3)]
+    options = {"ingest": ["--stop-after", "0s"]}
+    execution = cloud.execute("bits", sources=["bit-by-bit"], area="bits", ingest_by="lambda", options=options)
+    assert execution["status"] == "SUCCEEDED", execution
+    assert outcomes(execution, "sources") == {"bit-by-bit": ("DONE", 0)}
+    more = [report["more"] for report in cloud.invocations("bits")]
+    assert len(more) >= 4 and more == [True] * (len(more) - 1) + [False], more
+    assert cloud.attempts("ingest-bit-by-bit") == [], "no job of Batch"
+    assert cloud.sql("bits", "select count(*) as n, count(distinct id) as d from leaves join leaves__lines on id = _root_id") == ["10,10"]
+
+    api.lists["leaves"].append(order(11))
+    cloud.execute("bits-again", sources=["bit-by-bit"], area="bits", ingest_by="lambda")
+    assert [report["more"] for report in cloud.invocations("bits-again")] == [False]
+    assert cloud.sql("bits", "select count(*) as n from leaves") == ["11"]
+
+
+def test_a_function_is_tried_again_where_that_helps(cloud: Cloud, api: Api):
+    """L3."""
+    source(cloud, api, "busy-function", "queues", retry="{ max_attempts: 2, backoff: 10ms }")
+    api.lists["queues"] = [order(1)]
+    api.status["queues"] = [503] * 4
+    execution = cloud.execute("busy-function", sources=["busy-function"], area="busy-function", ingest_by="lambda")
+    assert execution["status"] == "SUCCEEDED", execution
+    assert [report.get("exit_code") for report in cloud.invocations("busy-function")] == [75, 75, None]
+    assert cloud.sql("busy-function", "select count(*) as n from queues") == ["1"]
+
+
+def test_a_function_sets_wrong_data_aside_and_fails_for_all_else(cloud: Cloud, api: Api):
+    """L3. As a job does: 65 is set aside, 77 fails the whole."""
+    source(cloud, api, "fine-function", "rivers")
+    source(cloud, api, "odd-function", "ponds")
+    file = cloud.image / "sources/odd-function.yaml"
+    file.write_text(file.read_text().replace("$.data[*]", "$.nowhere[*]"))
+    api.lists["rivers"] = [order(1)]
+    api.lists["ponds"] = [order(1)]
+    execution = cloud.execute("odd-f", sources=["fine-function", "odd-function"], area="odd-f", ingest_by="lambda")
+    assert outcomes(execution, "sources") == {"fine-function": ("DONE", 0), "odd-function": ("QUARANTINED", 65)}
+    assert cloud.sql("odd-f", "select count(*) as n from rivers") == ["1"]
+    assert "$.nowhere[*]" in cloud.told()[0]["set_aside"][0]["reason"]
+
+    source(cloud, api, "wrong-function", "doors", secret="solder/wrong")
+    execution = cloud.execute("wrong-f", sources=["wrong-function"], area="wrong-f", ingest_by="lambda")
+    assert execution["error"] == "Solder.Exit77", execution
+    assert len(cloud.invocations("wrong-f")) == 1
+    assert Api.TOKEN not in json.dumps(execution, default=str) and "another-token" not in json.dumps(execution, default=str)
+
+
+def test_an_invocation_without_progress_fails_and_is_not_repeated(cloud: Cloud, api: Api):
+    """L2. A stream without a cursor is one piece, and this one does not fit."""
+    source(cloud, api, "whole", "mountains")
+    file = cloud.image / "sources/whole.yaml"
+    lines = [line for line in file.read_text().splitlines() if "incremental" not in line and "since" not in line]
+    file.write_text("\n".join(lines) + "\n")
+    api.lists["mountains"] = [order(number) for number in range(1, 6)]
+    api.slow["mountains"] = 30
+    function = cloud.client("lambda")
+    function.update_function_configuration(FunctionName="solder-ingest", Timeout=60)
+    execution = cloud.execute("whole", sources=["whole"], area="whole", ingest_by="lambda")
+    function.update_function_configuration(FunctionName="solder-ingest", Timeout=900)
+    assert execution["error"] == "Solder.Exit78", execution
+    assert "AWS Batch" in failures(execution)[0]["reason"]
+    assert len(cloud.invocations("whole")) == 1
+
+
 def test_truncate_and_reload_drops_what_the_source_no_longer_has(cloud: Cloud, api: Api):
     source(cloud, api, "stock", "items")
     api.lists["items"] = [order(number) for number in range(1, 6)]
@@ -229,7 +343,8 @@ def test_a_job_that_takes_too_long_is_stopped_and_the_execution_says_so(cloud: C
     assert cloud.attempts("ingest-slow") == [[143]]
 
 
-@pytest.mark.parametrize("given", [{"sources": ["a"], "mode": "replace"}, {"sources": "a"}, {"sources": [], "tables": "t"}, {"sources": [], "catalog": 1}])
+@pytest.mark.parametrize("given", [{"sources": ["a"], "mode": "replace"}, {"sources": "a"}, {"sources": [], "tables": "t"}, {"sources": [], "catalog": 1},
+                                   {"sources": ["a"], "ingest_by": "glue"}, {"sources": ["a"], "fan_out": "map"}])  # fmt: skip
 def test_an_input_that_is_not_understood_starts_no_job(cloud: Cloud, given: dict):
     execution = cloud.execute(f"wrong-{abs(hash(str(given)))}", **given)
     assert execution["error"] == "Solder.Exit64", execution

@@ -70,6 +70,8 @@ streams:
             part_bytes: 1 << 20,
             part_age: std::time::Duration::from_secs(300),
             is_full: false,
+            stop_after: None,
+            give_up_after: None,
         };
         let reach = Reach::live(&self.source.connection, Path::new("")).unwrap();
         let (_running, stop) = watch::channel(0);

@@ -80,6 +80,24 @@ pub enum Error {
     /// The run took longer than it may.
     #[error("the run took longer than `timeouts.run`; what it committed stays")]
     RunTimeout,
+    /// The time that the run was given is over, and not all was read.
+    #[error(
+        "the time of the run is over; what it committed stays, and the same run goes on from there"
+    )]
+    TimeIsOver,
+    /// The time that the run was given is over, and it has committed nothing.
+    #[error("nothing could be committed in {seconds} s: {reasons}")]
+    NoProgress {
+        /// How long it took.
+        seconds: u64,
+        /// For each stream that has more: what of it counts on its own.
+        reasons: String,
+        /// Whether it was for the API that no page came.
+        is_retryable: bool,
+    },
+    /// AWS Lambda's runtime API cannot be used.
+    #[error("cannot work with the runtime API of AWS Lambda")]
+    Runtime(#[source] Box<dyn StdError + Send + Sync>),
     /// A signal asked for the end.
     #[error("stopped by a signal; what was committed stays, and the next run goes on from there")]
     Stopped {
@@ -120,7 +138,15 @@ impl Error {
             Error::Expectation(_) => 65,
             Error::Output(_) => 74,
             Error::Unfit { exit_code, .. } => *exit_code,
-            Error::RunTimeout => 75,
+            Error::RunTimeout | Error::TimeIsOver => 75,
+            Error::NoProgress { is_retryable, .. } => {
+                if *is_retryable {
+                    75
+                } else {
+                    78
+                }
+            }
+            Error::Runtime(_) => 69,
             Error::Stopped { signal } => 128 + u8::try_from(*signal).unwrap_or(15),
         }
     }
@@ -149,6 +175,11 @@ impl Error {
             && source.kind() == std::io::ErrorKind::NotFound
         {
             return Some("`ingest run SOURCE --to PLACE --record DIR` makes such a folder");
+        }
+        if let Error::NoProgress { is_retryable: false, .. } = self {
+            return Some(
+                "run it where it may take longer: as a job of AWS Batch, or without `--stop-after`",
+            );
         }
         match self.exit_code() {
             _ if matches!(self, Error::Unfit { .. }) => None,

@@ -36,6 +36,7 @@ mod secrets;
 pub mod source;
 mod walk;
 
+pub use cursor::{DurationError, duration};
 use error::shown;
 pub use error::{Error, LandFailure, WalkFailure};
 pub use http::Request;

@@ -5,6 +5,7 @@
 //!   program/cli.rs ──▶ source ──▶ run ──▶ Report ──▶ program/output.rs   stdout: summary or JSON
 //!                                  │         └──▶ --manifest             a file for whoever comes next
 //!                                  └──▶ program/console.rs               stderr: progress, log, errors; observers
+//!   program/lambda.rs ──▶ the same for AWS Lambda: an event in, the report out
 //! ```
 
 mod program;
@@ -20,15 +21,17 @@ use serde_json::json;
 use solder_ingest::doctor::Consultation;
 use solder_ingest::report::Report;
 use solder_ingest::source::plan::Source;
-use solder_ingest::{Compression, Error, Reach, RunSettings, new_run_id, pour, probe, source};
+use solder_ingest::{
+    Compression, Error, Reach, Redactor, RunSettings, StopSignal, new_run_id, pour, probe, source,
+};
 use solder_landing::raw::StreamLog;
 use solder_landing::{Place, PlaceError};
 use solder_operate::doctor::Examination;
 use solder_operate::{Operation, Subject};
 
-use program::cli::{Cli, Command, Of, Plan, ReportFormat, Run, Test};
+use program::cli::{Cli, Command, LogFormat, Of, Plan, ReportFormat, Run, Test};
 use program::console::{Console, failure};
-use program::{expected, output, signals};
+use program::{expected, lambda, output, signals};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -41,6 +44,11 @@ const TEST_RUN: &str = "test-";
 const TEST_PART_BYTES: u64 = 128 << 20;
 
 fn main() -> ExitCode {
+    if lambda::is_host() {
+        let console = Arc::new(Console::new(Some(LogFormat::Json), None));
+        let outcome = executor().and_then(|it| it.block_on(lambda::serve(&console)));
+        return ended(&outcome, &console);
+    }
     let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -56,23 +64,31 @@ fn main() -> ExitCode {
     let console = match &mut cli.command {
         Command::Run(args) => {
             let console = Arc::new(Console::new(cli.log, Some(RUN)));
-            // The id is there before anything can fail, so that observers know it.
-            args.run_id.get_or_insert_with(|| new_run_id(jiff::Timestamp::now()));
-            console.observe(Operation::begin(|| subject(args), console.clone()));
+            observe(args, &console);
             console
         }
         _ => Arc::new(Console::new(cli.log, None)),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(command(cli.command, &console)),
-        Err(error) => Err(Error::Output(error)),
-    };
-    if let Err(error) = &outcome {
+    let outcome = executor().and_then(|it| it.block_on(command(cli.command, &console)));
+    ended(&outcome, &console)
+}
+
+fn executor() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Output)
+}
+
+fn ended(outcome: &Result<(), Error>, console: &Console) -> ExitCode {
+    if let Err(error) = outcome {
         console.failed(error);
     }
     let code = outcome.as_ref().map_or_else(Error::exit_code, |()| 0);
     ExitCode::from(console.end(code, outcome.as_ref().err()))
+}
+
+/// Lets observers know of a run. Its id is there before anything can fail, so that they know it.
+fn observe(args: &mut Run, console: &Arc<Console>) {
+    args.run_id.get_or_insert_with(|| new_run_id(jiff::Timestamp::now()));
+    console.observe(Operation::begin(|| subject(args), console.clone()));
 }
 
 /// What observers are told of a run.
@@ -207,9 +223,74 @@ fn reach(source: &Source, args: &Run) -> Result<Reach, Error> {
 }
 
 async fn run(args: &Run, console: &Arc<Console>) -> Result<(), Error> {
+    let stop = signals::listen(console).map_err(Error::Output)?;
+    let ran = perform(args, Limits::of(args), console, stop).await?;
+    let text = match args.report {
+        ReportFormat::Text => output::summary(&ran.report, args.place()),
+        ReportFormat::Json => format!("{:#}\n", ran.json),
+    };
+    // A stdout that takes nothing keeps the report from nobody else, and hides no error of the run.
+    let printed = to_stdout(ran.redactor.clean(&text).as_bytes());
+    ran.write_manifest(console).await?;
+    ran.outcome.and(printed)?;
+    console.done();
+    Ok(())
+}
+
+/// How long a run goes on.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Then it ends at the next place where it can.
+    stop_after: Option<Duration>,
+    /// Then it ends anyway.
+    give_up_after: Option<Duration>,
+}
+
+impl Limits {
+    fn of(args: &Run) -> Self {
+        Self { stop_after: args.stop_after, give_up_after: None }
+    }
+}
+
+/// A run that has ended, well or not.
+struct Ran {
+    report: Report,
+    outcome: Result<(), Error>,
+    /// The report for machines, with the error.
+    json: serde_json::Value,
+    redactor: Redactor,
+    destination: Option<(Place, String)>,
+}
+
+impl Ran {
+    /// Writes the report where `--manifest` says. That this fails hides no error of the run.
+    async fn write_manifest(&self, console: &Console) -> Result<(), Error> {
+        let Some((place, key)) = &self.destination else { return Ok(()) };
+        let json = format!("{:#}\n", self.json);
+        let written = place.write(key, Bytes::from(self.redactor.clean(&json).into_owned())).await;
+        if let Err(error) = written {
+            console.warn(&format!("the report could not be written: {error}"));
+            if self.outcome.is_ok() {
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads the streams of a source and lands their records.
+///
+/// # Errors
+///
+/// There is no run: the source, the place or an option is wrong. How a run ends stands in what it gives.
+async fn perform(
+    args: &Run,
+    limits: Limits,
+    console: &Arc<Console>,
+    stop: StopSignal,
+) -> Result<Ran, Error> {
     let (source, streams) = read(&args.of)?;
-    let to = args.to.as_deref().unwrap_or_default();
-    let place = Place::parse(to)?;
+    let place = Place::parse(args.place())?;
     let destination = args.manifest.as_deref().map(destination).transpose()?;
     let reach = reach(&source, args)?;
     console.redact_with(reach.redactor());
@@ -221,33 +302,16 @@ async fn run(args: &Run, console: &Arc<Console>) -> Result<(), Error> {
         part_bytes: args.part_bytes(),
         part_age: args.part_age(),
         is_full: args.full,
+        stop_after: limits.stop_after,
+        give_up_after: limits.give_up_after,
     };
     check_run_id(&source, &settings.run_id)?;
-    let stop = signals::listen(console).map_err(Error::Output)?;
     console.run_started(&source.name, &settings.run_id);
     let (report, outcome) =
         solder_ingest::run(&source, &reach, &settings, console.clone(), stop).await;
     let json = report_json(&report, &outcome);
     console.report(&json);
-    let text = match args.report {
-        ReportFormat::Text => output::summary(&report, to),
-        ReportFormat::Json => format!("{json:#}\n"),
-    };
-    // A stdout that takes nothing keeps the report from nobody else, and hides no error of the run.
-    let printed = to_stdout(reach.redactor().clean(&text).as_bytes());
-    if let Some((place, key)) = destination {
-        let json = format!("{json:#}\n");
-        let written =
-            place.write(&key, Bytes::from(reach.redactor().clean(&json).into_owned())).await;
-        if let Err(error) = written {
-            console.warn(&format!("the report could not be written: {error}"));
-            outcome?;
-            return Err(error.into());
-        }
-    }
-    outcome.and(printed)?;
-    console.done();
-    Ok(())
+    Ok(Ran { report, outcome, json, redactor: reach.redactor().clone(), destination })
 }
 
 /// Lands what the recorded answers give. Each test replaces the one before: nothing else may be there.
@@ -279,6 +343,8 @@ async fn land_test(
         part_bytes: TEST_PART_BYTES,
         part_age: Duration::MAX,
         is_full: true,
+        stop_after: None,
+        give_up_after: None,
     };
     let stop = signals::listen(console).map_err(Error::Output)?;
     let (report, outcome) =

@@ -12,6 +12,8 @@ pub trait Progress: Send + Sync {
     fn committed(&self, stream: &str, sequence: u64, is_last: bool);
     /// A rule ended a partition after its first page.
     fn cut_short(&self, stream: &str, cut: &CutShort);
+    /// A stream was stopped before its end, since the run's time was over.
+    fn stream_stopped(&self, stream: &str);
     /// A stream has ended, with its error if it failed.
     fn stream_ended(&self, stream: &str, error: Option<&str>);
 }
@@ -64,5 +66,6 @@ impl Progress for Silent {
     fn landed(&self, _: &str, _: u64, _: u64) {}
     fn committed(&self, _: &str, _: u64, _: bool) {}
     fn cut_short(&self, _: &str, _: &CutShort) {}
+    fn stream_stopped(&self, _: &str) {}
     fn stream_ended(&self, _: &str, _: Option<&str>) {}
 }

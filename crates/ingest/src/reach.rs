@@ -147,6 +147,7 @@ impl Reach {
             totals,
             children,
             max_body_bytes: source.connection.max_body_bytes,
+            budget: None,
         }
     }
 }

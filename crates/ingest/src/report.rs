@@ -12,8 +12,10 @@ pub struct Report {
     pub source: String,
     /// The run's id.
     pub run_id: String,
-    /// `succeeded`, or `failed` when a stream failed.
+    /// `succeeded`; `failed` when a stream failed; `stopped` when the run's time was over and more is left.
     pub outcome: &'static str,
+    /// Whether a run with the same id goes on from here, and has to.
+    pub more: bool,
     /// When it began (RFC 3339, UTC).
     pub started_at: String,
     /// How long it took.
@@ -29,6 +31,8 @@ pub struct StreamReport {
     pub stream: String,
     /// How it ended.
     pub outcome: StreamOutcome,
+    /// Whether the run's time was over before the stream's end: a run with the same id goes on from here.
+    pub more_is_left: bool,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -62,6 +66,9 @@ pub struct StreamReport {
     pub num_commits: u64,
     /// The last commit of the stream.
     pub sequence: u64,
+    /// Pages that came whole, whether or not they count.
+    #[serde(skip)]
+    pub(crate) num_pages_read: u64,
 }
 
 /// How a stream ended.
@@ -74,7 +81,9 @@ pub enum StreamOutcome {
     AlreadyCommitted,
     /// It failed; what could be committed is.
     Failed,
-    /// It was not begun, since its parent failed.
+    /// The run's time was over; what could be committed is.
+    Stopped,
+    /// It was not begun, since its parent failed or was stopped, or the run's time was over.
     NotBegun,
 }
 
@@ -84,6 +93,7 @@ impl StreamReport {
         Self {
             stream: stream.name.stream().to_owned(),
             outcome: StreamOutcome::Committed,
+            more_is_left: false,
             error: None,
             num_partitions: 0,
             num_requests: 0,
@@ -100,6 +110,7 @@ impl StreamReport {
             num_file_bytes: 0,
             num_commits: 0,
             sequence: 0,
+            num_pages_read: 0,
         }
     }
 

@@ -63,6 +63,8 @@ pub(crate) struct Totals {
     pub(crate) num_requests: AtomicU64,
     pub(crate) num_retries: AtomicU64,
     pub(crate) num_body_bytes: AtomicU64,
+    /// Pages that came whole.
+    pub(crate) num_pages: AtomicU64,
 }
 
 /// Sends requests over one connection.

@@ -84,6 +84,8 @@ pub(crate) struct Lander {
     primary_key: Vec<String>,
     format: Option<CursorFormat>,
     expect_min_records: u64,
+    /// What the run had committed when it began here again.
+    num_records_before: u64,
     folder: String,
     /// The state of all partitions, as the next commit leaves it.
     state: PartitionStates,
@@ -120,6 +122,7 @@ impl Lander {
             primary_key: stream.primary_key.iter().map(ToString::to_string).collect(),
             format: stream.incremental.as_ref().map(|incremental| incremental.format.clone()),
             expect_min_records: stream.expect_min_records,
+            num_records_before: head.num_records_of_run,
             folder,
             // What replaces begins anew.
             state: if is_anew { PartitionStates::new() } else { head.state },
@@ -174,11 +177,9 @@ impl Lander {
 
     /// The run has read the stream to its end: commits what is left.
     pub(crate) async fn finish(mut self) -> Result<Landed, LandError> {
-        if self.landed.num_records < self.expect_min_records {
-            let error = LandError::TooFew {
-                num_records: self.landed.num_records,
-                expected: self.expect_min_records,
-            };
+        let num_records = self.num_records_before + self.landed.num_records;
+        if num_records < self.expect_min_records {
+            let error = LandError::TooFew { num_records, expected: self.expect_min_records };
             self.abandon().await;
             return Err(error);
         }

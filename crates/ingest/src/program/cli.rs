@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use solder_ingest::{Compression, Error};
+use solder_ingest::{Compression, DurationError, Error};
 
 /// REST APIs to raw/: reads what a YAML source describes and lands the records as the API sent them
 #[derive(Debug, Parser)]
@@ -87,6 +87,10 @@ fn param(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn duration(text: &str) -> Result<Duration, DurationError> {
+    Ok(solder_ingest::duration(text)?.unsigned_abs())
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
     #[command(flatten)]
@@ -105,6 +109,8 @@ Examples:
       one stream, once under this id, with a report for whoever comes next
   ingest run shop.yaml --to raw/ --record recorded/
       and keep the answers for `ingest test`
+  ingest run shop.yaml --to raw/ --run-id 2024-05-01 --stop-after 10m
+      ten minutes and the page under way; the same again goes on, until the report says `more: false`
   ingest run shop.yaml --stream orders --stdout | head -3
       a look at three records
 
@@ -146,6 +152,12 @@ pub(crate) struct Run {
     #[arg(long, conflicts_with = "stdout")]
     pub(crate) full: bool,
 
+    /// After this long, end where a run with the same id can go on, and say that more is left
+    ///
+    /// `10m`, `PT1H`. Incremental streams end at a page, window or partition; others are read to their end.
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "stdout")]
+    pub(crate) stop_after: Option<Duration>,
+
     /// How parts are compressed
     #[arg(long, value_enum, default_value = "zstd")]
     pub(crate) compression: CompressionName,
@@ -179,6 +191,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Where records are landed; empty with `--stdout`.
+    pub(crate) fn place(&self) -> &str {
+        self.to.as_deref().unwrap_or_default()
+    }
+
     pub(crate) fn part_bytes(&self) -> u64 {
         self.part_size << 20
     }

@@ -16,6 +16,7 @@ use solder_landing::causes;
 use solder_operate::{Host, Metrics, Operation};
 
 use super::cli::LogFormat;
+use crate::RUN;
 
 /// Least time between two lines that only say how far a run is.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(30);
@@ -25,6 +26,8 @@ pub(crate) struct Console {
     is_json: bool,
     bar: ProgressBar,
     redactor: OnceLock<Redactor>,
+    /// The invocation of AWS Lambda, where it is one.
+    request_id: Option<String>,
     run_id: OnceLock<String>,
     metrics: Option<Metrics>,
     operation: OnceLock<Operation>,
@@ -68,10 +71,19 @@ impl Console {
             is_json,
             bar,
             redactor: OnceLock::new(),
+            request_id: None,
             run_id: OnceLock::new(),
             metrics: command.and_then(|command| Metrics::wanted("ingest", command)),
             operation: OnceLock::new(),
             state: Mutex::new(state),
+        }
+    }
+
+    /// JSON lines for an invocation of AWS Lambda, which all name it.
+    pub(crate) fn of_request(request_id: &str) -> Console {
+        Console {
+            request_id: Some(request_id.to_owned()),
+            ..Console::new(Some(LogFormat::Json), Some(RUN))
         }
     }
 
@@ -116,7 +128,7 @@ impl Console {
         self.bar.finish_and_clear();
         match self.is_json {
             true => self.line("error", "error", told(error)),
-            false => self.write(&format!("error: {}", text(error))),
+            false => self.write(&format!("error: {}", words(error))),
         }
         self.summary("error", error.exit_code());
     }
@@ -139,7 +151,7 @@ impl Console {
     /// faster.
     pub(crate) fn end(&self, exit_code: u8, error: Option<&Error>) -> u8 {
         let Some(operation) = self.operation.get() else { return exit_code };
-        operation.end(exit_code, error.map(|error| self.clean(&text(error))))
+        operation.end(exit_code, error.map(|error| self.clean(&words(error))))
     }
 
     /// The last line.
@@ -187,6 +199,9 @@ impl Console {
             "event": event,
         });
         if let Some(object) = object.as_object_mut() {
+            if let Some(request_id) = &self.request_id {
+                object.insert("request_id".to_owned(), json!(request_id));
+            }
             if let Some(run_id) = self.run_id.get() {
                 object.insert("run_id".to_owned(), json!(run_id));
             }
@@ -202,7 +217,8 @@ impl Console {
         let _ = std::io::stderr().write_all(self.clean(text).as_bytes());
     }
 
-    fn clean(&self, text: &str) -> String {
+    /// A text without secrets.
+    pub(crate) fn clean(&self, text: &str) -> String {
         match self.redactor.get() {
             Some(redactor) => redactor.clean(text).into_owned(),
             None => text.to_owned(),
@@ -264,6 +280,10 @@ impl Progress for Console {
         self.warn(&format!("stream `{stream}`: {cut}"));
     }
 
+    fn stream_stopped(&self, stream: &str) {
+        self.line("info", "stream_stopped", json!({ "stream": stream, "more_is_left": true }));
+    }
+
     fn stream_ended(&self, stream: &str, error: Option<&str>) {
         match error {
             None => self.line("info", "stream_finished", json!({ "stream": stream })),
@@ -275,7 +295,7 @@ impl Progress for Console {
 }
 
 /// An error for people: its causes and what can be done about it, a line each.
-fn text(error: &Error) -> String {
+pub(crate) fn words(error: &Error) -> String {
     let mut text = format!("{error}\n");
     for cause in causes(error) {
         text.push_str(&format!("  cause: {cause}\n"));

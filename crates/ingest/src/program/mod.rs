@@ -2,6 +2,8 @@
 
 pub(crate) mod cli;
 pub(crate) mod console;
+pub(crate) mod event;
 pub(crate) mod expected;
+pub(crate) mod lambda;
 pub(crate) mod output;
 pub(crate) mod signals;

@@ -24,6 +24,10 @@ pub(crate) fn summary(report: &Report, place: &str) -> String {
                 format!("failed; committed up to {}", stream.sequence)
             }
             StreamOutcome::Failed => "failed".to_owned(),
+            StreamOutcome::Stopped if stream.num_commits > 0 => {
+                format!("committed up to {}; more is left", stream.sequence)
+            }
+            StreamOutcome::Stopped => "stopped; more is left".to_owned(),
             StreamOutcome::NotBegun => "not begun".to_owned(),
         };
         rows.push([
@@ -38,6 +42,11 @@ pub(crate) fn summary(report: &Report, place: &str) -> String {
     let mut text = table(&rows);
     let seconds = report.duration_ms as f64 / 1000.0;
     let _ = writeln!(text, "\nrun {} into {place} in {seconds:.1} s", report.run_id);
+    if report.more {
+        let id = &report.run_id;
+        let _ =
+            writeln!(text, "more is left: the same command with `--run-id {id}` goes on from here");
+    }
     for stream in &report.streams {
         if let Some(error) = &stream.error {
             let _ = writeln!(text, "failed: {error}");

@@ -12,7 +12,8 @@ use crate::http::Totals;
 use crate::reach::Reach;
 use crate::source::plan::{Parent, Source, Stream};
 use crate::walk::{
-    ParentRecord, Partition, PartitionState, Run, SliceWalk, UnitSink, WalkError, partitions_of,
+    Budget, ParentRecord, Partition, PartitionState, Run, SliceWalk, UnitSink, WalkError, Walked,
+    partitions_of,
 };
 
 /// Streams that are read.
@@ -24,13 +25,18 @@ pub(crate) struct Work<'a> {
     pub(super) stop: StopSignal,
     /// When the run has taken too long.
     pub(super) deadline: Option<Instant>,
+    /// How long it goes on, where it can be cut.
+    pub(super) budget: Budget,
+    /// When what has not come to a place to be cut is given up.
+    pub(super) given_up_at: Option<Instant>,
 }
 
 impl<'a> Work<'a> {
     /// For who lands nothing.
     pub(crate) fn read_only(source: &'a Source, reach: &'a Reach, stop: StopSignal) -> Self {
         let run = Run { id: "stdout".to_owned(), started: reach.clock().now() };
-        Self { source, reach, selected: &[], run, stop, deadline: deadline(source) }
+        let (deadline, budget) = (deadline(source), Budget::new(reach.clock().clone(), None));
+        Self { source, reach, selected: &[], run, stop, deadline, budget, given_up_at: None }
     }
 
     /// Reads a stream from its beginning to its end, into `sink`.
@@ -38,18 +44,22 @@ impl<'a> Work<'a> {
         let totals = Totals::default();
         let partitions = self.partitions(&self.source.streams[position], None, &totals);
         let partitions = self.unless_ended(partitions).await?;
-        self.walk_all(position, &partitions, &BTreeMap::new(), sink, &totals).await
+        let walked =
+            self.walk_all(position, &partitions, &BTreeMap::new(), sink, None, &totals).await?;
+        debug_assert_eq!(walked, Walked::Whole, "without a budget, nothing is cut");
+        Ok(())
     }
 
-    /// Walks partitions, several at a time.
+    /// Walks partitions, several at a time; with a budget, until it is spent.
     pub(super) async fn walk_all(
         &self,
         position: usize,
         partitions: &[Partition],
         states: &BTreeMap<String, serde_json::Value>,
         sink: &dyn UnitSink,
+        budget: Option<&Budget>,
         totals: &Totals,
-    ) -> Result<(), Error> {
+    ) -> Result<Walked, Error> {
         let stream = &self.source.streams[position];
         let children = self.children(position);
         let walks = futures::stream::iter(partitions).map(|partition| {
@@ -57,13 +67,15 @@ impl<'a> Work<'a> {
             async move {
                 let key = partition.key(self.reach.redactor());
                 let state = states.get(&key).map(PartitionState::from_json).unwrap_or_default();
-                let walk = self.slice(stream, partition, children, totals);
+                let walk = SliceWalk { budget, ..self.slice(stream, partition, children, totals) };
                 walk.walk(&state, sink).await.map_err(|error| self.failed(stream, partition, error))
             }
         });
         let all = walks
             .buffer_unordered(self.source.connection.max_concurrency)
-            .try_for_each(|()| async { Ok(()) });
+            .try_fold(Walked::Whole, |all, one| async move {
+                Ok(if one == Walked::Cut { one } else { all })
+            });
         self.unless_ended(all).await
     }
 
@@ -125,9 +137,11 @@ impl<'a> Work<'a> {
         let sink = ParentSink::default();
         for partition in &partitions {
             let walk = self.slice(stream, partition, &child, totals);
-            walk.walk(&PartitionState::default(), &sink)
+            let walked = walk
+                .walk(&PartitionState::default(), &sink)
                 .await
                 .map_err(|error| self.failed(stream, partition, error))?;
+            debug_assert_eq!(walked, Walked::Whole, "without a budget, nothing is cut");
         }
         Ok(std::mem::take(&mut *lock(&sink.parents)))
     }
@@ -146,11 +160,9 @@ impl<'a> Work<'a> {
     /// Waits until the run is asked to stop, or has taken too long.
     async fn ended(&self) -> Error {
         let mut stop = self.stop.clone();
-        let timeout = async {
-            match self.deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
+        let at = async |moment: Option<Instant>| match moment {
+            Some(moment) => tokio::time::sleep_until(moment).await,
+            None => std::future::pending().await,
         };
         tokio::select! {
             stopped = stop.wait_for(|signal| *signal != 0) => match stopped {
@@ -158,7 +170,8 @@ impl<'a> Work<'a> {
                 // Nobody is left who could ask.
                 Err(_) => std::future::pending().await,
             },
-            () = timeout => Error::RunTimeout,
+            () = at(self.deadline) => Error::RunTimeout,
+            () = at(self.given_up_at) => Error::TimeIsOver,
         }
     }
 }

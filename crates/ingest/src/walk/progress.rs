@@ -1,5 +1,7 @@
 //! How far the walk of a partition has come (I5).
 
+use jiff::Timestamp;
+
 use super::WalkError;
 use super::known::Known;
 use super::page::Page;
@@ -12,7 +14,9 @@ use crate::source::plan::Incremental;
 /// How far a walk has come, as it will stand in the state.
 pub(super) struct Progress<'a> {
     pub(super) incremental: &'a Incremental,
-    /// The state before, and then the highest cursor met.
+    /// The cursor of the state before: what was read stays read, also while windows before it are read again.
+    pub(super) begun: Option<Cursor>,
+    /// The same, and then the highest cursor met.
     pub(super) reached: Option<Cursor>,
     /// Later than this no state may be: cursors of the future would hide what comes until then.
     pub(super) latest: Option<Cursor>,
@@ -20,6 +24,8 @@ pub(super) struct Progress<'a> {
     pub(super) window_end: Option<Cursor>,
     /// Whether nothing of the partition comes after this stretch.
     pub(super) is_last: bool,
+    /// Whether this run was cut before in the partition, and did not read here what it read then.
+    pub(super) is_resumed: bool,
 }
 
 impl Progress<'_> {
@@ -49,7 +55,7 @@ impl Progress<'_> {
     /// The cursor that a state after the pages so far has.
     pub(super) fn cursor(&self) -> Option<Cursor> {
         match (&self.window_end, &self.reached, &self.latest) {
-            (Some(end), _, _) => Some(end.clone()),
+            (Some(end), _, _) => self.begun.clone().max(Some(end.clone())),
             (None, Some(reached), Some(latest)) => Some(reached.clone().min(latest.clone())),
             (None, reached, _) => reached.clone(),
         }
@@ -64,10 +70,19 @@ impl Progress<'_> {
         PartitionState {
             cursor: self.cursor().map(|cursor| self.incremental.format.text(&cursor)),
             seen: known
-                .for_next_run(self.threshold().as_ref(), is_walk_over)
+                .for_next_run(self.threshold().as_ref(), is_walk_over && !self.is_resumed)
                 .iter()
                 .map(|seen| PartitionState::seen_text(seen, &self.incremental.format))
                 .collect(),
+            run: None,
+        }
+    }
+
+    /// Where the run goes on when it is cut after this window.
+    pub(super) fn window_end(&self) -> Option<Timestamp> {
+        match self.window_end {
+            Some(Cursor::Time(end)) => Some(end),
+            _ => None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! One partition of a stream: its windows, and their pages, as units that may be committed.
 
+use std::sync::atomic::Ordering;
+
 use jiff::Timestamp;
 
 use super::job::{JobError, run_job};
@@ -8,9 +10,9 @@ use super::page::{Page, PageReader, PageRules};
 use super::pager::{Pager, PagerError};
 use super::progress::Progress;
 use super::slices::{ParentRecord, Partition};
-use super::state::PartitionState;
+use super::state::{PartitionState, RunMark};
 use super::unit::{Gathered, Unit, UnitSink};
-use super::{RenderError, Rendering, Scope};
+use super::{Budget, RenderError, Rendering, Scope};
 use crate::cursor::{Cursor, CursorRange};
 use crate::http::{Delivery, Request, SendError, Sender, Totals};
 use crate::page::{JsonPath, Step, find};
@@ -76,6 +78,18 @@ pub(crate) struct SliceWalk<'a> {
     pub(crate) totals: &'a Totals,
     pub(crate) children: &'a [(usize, Parent)],
     pub(crate) max_body_bytes: u64,
+    /// Where the walk may be cut between its units: how long it goes on.
+    pub(crate) budget: Option<&'a Budget>,
+}
+
+/// How far a walk came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Walked {
+    /// To its end.
+    Whole,
+    /// The run's time was over, and more is left.
+    Cut,
 }
 
 /// One stretch of a slice: the requests between a begin and an end.
@@ -93,6 +107,8 @@ enum End {
     Complete,
     /// A rule said that the partition has nothing, and so has no further stretch.
     Skipped,
+    /// The run's time was over.
+    Cut,
 }
 
 impl SliceWalk<'_> {
@@ -101,18 +117,34 @@ impl SliceWalk<'_> {
         &self,
         state: &PartitionState,
         sink: &dyn UnitSink,
-    ) -> Result<(), WalkError> {
+    ) -> Result<Walked, WalkError> {
+        if state.mark_of(&self.rendering.run.id).is_some_and(|mark| mark.is_over) {
+            return Ok(Walked::Whole);
+        }
         let format = self.stream.incremental.as_ref().map(|incremental| incremental.format.clone());
         let format = format.unwrap_or_default();
         let is_counting = self.stream.primary_key.is_empty();
         let mut known = Known::new(state.seen(&format), is_counting);
+        let mut given = state.clone();
         for stretch in self.stretches(state) {
+            if self.budget.is_some_and(Budget::is_over) {
+                return Ok(Walked::Cut);
+            }
             known.begin_stretch();
-            if self.pages(stretch, &mut known, sink).await? == End::Skipped {
-                break;
+            match self.pages(stretch, &mut known, &mut given, sink).await? {
+                End::Complete => {}
+                End::Cut => return Ok(Walked::Cut),
+                End::Skipped => {
+                    // A run that goes on need not ask again.
+                    if self.budget.is_some() {
+                        let state = self.marked(given.clone(), None, true);
+                        self.give(&mut Gathered::default(), Some(state), &mut given, sink).await?;
+                    }
+                    break;
+                }
             }
         }
-        Ok(())
+        Ok(Walked::Whole)
     }
 
     /// What is to be asked for, one after the other: windows, or all that there is since the last run.
@@ -121,9 +153,13 @@ impl SliceWalk<'_> {
             return vec![Stretch { scope: Scope::default(), not_before: None, progress: None }];
         };
         let reached = state.cursor.as_deref().and_then(|text| incremental.format.parse(text).ok());
-        let begin = match &reached {
-            Some(cursor) => Some(incremental.as_read_again(cursor)),
-            None => incremental.initial.clone(),
+        let mark = state.mark_of(&self.rendering.run.id);
+        let at = mark.and_then(|mark| mark.at.as_ref()?.parse::<Timestamp>().ok());
+        let begin = match (at, &reached) {
+            // Windows that this run has read whole are not read once more.
+            (Some(at), _) => Some(Cursor::Time(at)),
+            (None, Some(cursor)) => Some(incremental.as_read_again(cursor)),
+            (None, None) => incremental.initial.clone(),
         };
         let text = |time| incremental.format.text(&Cursor::Time(time));
         if let (Some(window), Some(Cursor::Time(begin))) = (incremental.window, &begin) {
@@ -141,10 +177,12 @@ impl SliceWalk<'_> {
                     not_before: None,
                     progress: Some(Progress {
                         incremental,
+                        begun: reached.clone(),
                         reached: reached.clone(),
                         latest: None,
                         window_end: Some(Cursor::Time(stop)),
                         is_last: stop == end,
+                        is_resumed: mark.is_some(),
                     }),
                 });
                 start = stop;
@@ -158,10 +196,12 @@ impl SliceWalk<'_> {
             not_before: begin.filter(|_| !incremental.is_bounded_by_server),
             progress: Some(Progress {
                 incremental,
+                begun: reached.clone(),
                 reached,
                 latest: latest.map(Cursor::Time),
                 window_end: None,
                 is_last: true,
+                is_resumed: mark.is_some(),
             }),
         }]
     }
@@ -202,6 +242,7 @@ impl SliceWalk<'_> {
         &self,
         stretch: Stretch<'_>,
         known: &mut Known,
+        given: &mut PartitionState,
         sink: &dyn UnitSink,
     ) -> Result<End, WalkError> {
         let Stretch { mut scope, not_before, mut progress } = stretch;
@@ -232,7 +273,7 @@ impl SliceWalk<'_> {
                     // Nothing was read from here on. Where there is a state, it stays where the stretch
                     // began, and a run that finds the rest reads again what was gathered of it.
                     if progress.is_none() {
-                        self.give(&mut gathered, None, sink).await?;
+                        self.give(&mut gathered, None, given, sink).await?;
                     }
                     return Ok(End::Skipped);
                 }
@@ -260,14 +301,38 @@ impl SliceWalk<'_> {
             gathered.add(page)?;
             let Some(following) = next.filter(|_| !is_beyond) else { break };
             if is_page_by_page && !is_empty_page {
-                let state = progress.as_ref().map(|progress| progress.state(known, false));
-                self.give(&mut gathered, state, sink).await?;
+                let state = progress.as_ref().map(|progress| {
+                    self.marked(progress.state(known, false), progress.window_end(), false)
+                });
+                let has_moved = self.give(&mut gathered, state, given, sink).await?;
+                // What is read again alone brings nobody further.
+                if has_moved && self.budget.is_some_and(Budget::is_over) {
+                    return Ok(End::Cut);
+                }
             }
             request = following;
         }
-        let state = progress.as_ref().map(|progress| progress.state(known, progress.is_last));
-        self.give(&mut gathered, state, sink).await?;
+        let state = progress.as_ref().map(|progress| {
+            let state = progress.state(known, progress.is_last);
+            self.marked(state, progress.window_end(), progress.is_last)
+        });
+        self.give(&mut gathered, state, given, sink).await?;
         Ok(End::Complete)
+    }
+
+    /// A state that says how far this run came, where the run may be cut.
+    fn marked(
+        &self,
+        state: PartitionState,
+        at: Option<Timestamp>,
+        is_over: bool,
+    ) -> PartitionState {
+        let run = self.budget.map(|_| RunMark {
+            id: self.rendering.run.id.clone(),
+            at: at.filter(|_| !is_over).map(|at| at.to_string()),
+            is_over,
+        });
+        PartitionState { run, ..state }
     }
 
     async fn read_page(
@@ -277,15 +342,20 @@ impl SliceWalk<'_> {
     ) -> Result<Delivery, WalkError> {
         let is_retryable = self.stream.request.is_retryable;
         let rules = &self.stream.rules;
-        Ok(self.sender.deliver(request, is_retryable, rules, reader, self.totals).await?)
+        let delivery =
+            self.sender.deliver(request, is_retryable, rules, reader, self.totals).await?;
+        self.totals.num_pages.fetch_add(1, Ordering::Relaxed);
+        Ok(delivery)
     }
 
+    /// Gives what was gathered to the sink; whether its state is another than that before.
     async fn give(
         &self,
         gathered: &mut Gathered,
         state: Option<PartitionState>,
+        given: &mut PartitionState,
         sink: &dyn UnitSink,
-    ) -> Result<(), WalkError> {
+    ) -> Result<bool, WalkError> {
         let mut records = std::mem::take(gathered);
         let clean = |cursor| match cursor {
             Cursor::Text(text) => Cursor::Text(self.redactor.clean_value(&text).into_owned()),
@@ -304,9 +374,18 @@ impl SliceWalk<'_> {
                 }
                 _ => state.seen,
             },
+            run: state.run,
         });
+        let has_moved = state.as_ref().is_some_and(|state| state != given);
+        if let Some(state) = &state {
+            given.clone_from(state);
+        }
         let partition = self.partition.key(self.redactor);
-        sink.take(Unit { partition, records, state }).await
+        sink.take(Unit { partition, records, state }).await?;
+        if has_moved && let Some(budget) = self.budget {
+            budget.step();
+        }
+        Ok(has_moved)
     }
 
     fn page_rules(&self, scope: &Scope, not_before: Option<Cursor>) -> PageRules<'_> {

@@ -15,6 +15,22 @@ pub(crate) struct PartitionState {
     /// The records that the next run will read again: fingerprint in hex, a space, and the cursor.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) seen: Vec<String>,
+    /// The run that came so far, where it may be cut (I15): under its id, it goes on from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) run: Option<RunMark>,
+}
+
+/// How far a run has come with a partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunMark {
+    /// The run's id.
+    pub(crate) id: String,
+    /// The end of the last window that was read whole (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<String>,
+    /// Whether it has read the partition to its end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_over: bool,
 }
 
 impl PartitionState {
@@ -25,6 +41,11 @@ impl PartitionState {
 
     pub(crate) fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// What the run of this id has left here.
+    pub(crate) fn mark_of(&self, run_id: &str) -> Option<&RunMark> {
+        self.run.as_ref().filter(|mark| mark.id == run_id)
     }
 
     pub(crate) fn seen(&self, format: &CursorFormat) -> impl Iterator<Item = Seen> {

@@ -84,6 +84,8 @@ pub struct Asked<'a> {
     pub part_bytes: u64,
     pub part_age: Duration,
     pub is_full: bool,
+    pub stop_after: Option<Duration>,
+    pub give_up_after: Option<Duration>,
     pub params: &'a [(&'a str, &'a str)],
 }
 
@@ -96,6 +98,8 @@ impl Default for Asked<'_> {
             part_bytes: 64 << 20,
             part_age: Duration::from_secs(600),
             is_full: false,
+            stop_after: None,
+            give_up_after: None,
             params: &[],
         }
     }
@@ -231,6 +235,8 @@ impl Lab {
             part_bytes: asked.part_bytes,
             part_age: asked.part_age,
             is_full: asked.is_full,
+            stop_after: asked.stop_after,
+            give_up_after: asked.give_up_after,
         };
         let (report, result) = run(source, reach, &settings, Arc::new(Silent), stop).await;
         Outcome { report, result, redactor: reach.redactor().clone() }

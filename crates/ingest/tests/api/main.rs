@@ -15,6 +15,7 @@
 //!   jobs.rs          create, poll, fetch                                      I11
 //!   landing.rs       bytes, parts, manifests                                  I13
 //!   secrets.rs       what must be found nowhere, and values that would break out   I2
+//!   stops.rs         runs that are cut, and go on                             I15
 //!   recording.rs     answers that are kept and played                         I14
 //!   login.rs         tokens that are fetched, renewed and rotated             I3
 //! ```
@@ -44,3 +45,4 @@ mod recording;
 mod secrets;
 mod server;
 mod shapes;
+mod stops;

@@ -12,6 +12,7 @@ mod collector;
 mod doctor;
 mod exits;
 mod help;
+mod lambda;
 mod log;
 mod observers;
 mod plan;

@@ -95,6 +95,8 @@ pub struct Head {
     pub state: PartitionStates,
     /// Whether the run that asks is committed to its end already.
     pub is_run_committed: bool,
+    /// The records that it has committed already, when it began before.
+    pub num_records_of_run: u64,
 }
 
 /// What became of a commit.
@@ -105,6 +107,13 @@ pub enum Commit {
     Committed,
     /// Another run committed under that number first, and this commit changed nothing.
     Overtaken,
+}
+
+impl Head {
+    fn of(snapshot: Snapshot) -> Self {
+        let Snapshot { sequence, state, .. } = snapshot;
+        Self { sequence, state, is_run_committed: false, num_records_of_run: 0 }
+    }
 }
 
 impl StreamLog {
@@ -138,11 +147,14 @@ impl StreamLog {
             Creation::AlreadyExists => Some(self.read::<RunBegin>(&key).await?.after_sequence),
         };
         // A run that began before is looked for from where it began.
-        let mut head =
-            Head { sequence: snapshot.sequence, state: snapshot.state, is_run_committed: false };
-        for sequence in before.unwrap_or(snapshot.sequence) + 1.. {
+        let mut head = Head::of(snapshot);
+        for sequence in before.unwrap_or(head.sequence) + 1.. {
             let Some(manifest) = self.manifest(sequence).await? else { break };
-            head.is_run_committed |= manifest.run_id == run_id && manifest.is_last_of_run;
+            if manifest.run_id == run_id {
+                head.is_run_committed |= manifest.is_last_of_run;
+                let files = manifest.files.iter();
+                head.num_records_of_run += files.map(|file| file.num_records).sum::<u64>();
+            }
             // What the snapshot knows is newer.
             if sequence > head.sequence {
                 head.sequence = sequence;
@@ -158,9 +170,7 @@ impl StreamLog {
     ///
     /// As [`StreamLog::begin`].
     pub async fn head(&self) -> Result<Head, RawError> {
-        let snapshot = self.newest_snapshot().await?;
-        let mut head =
-            Head { sequence: snapshot.sequence, state: snapshot.state, is_run_committed: false };
+        let mut head = Head::of(self.newest_snapshot().await?);
         while let Some(manifest) = self.manifest(head.sequence + 1).await? {
             head.sequence += 1;
             follow(&mut head.state, manifest);
