@@ -62,7 +62,8 @@ fn main() -> ExitCode {
         }
     };
     let console = match &mut cli.command {
-        Command::Run(args) => {
+        // A run whose result is on stdout lands nothing that anybody would be told of.
+        Command::Run(args) if !args.stdout => {
             let console = Arc::new(Console::new(cli.log, Some(RUN)));
             observe(args, &console);
             console

@@ -3,6 +3,7 @@
 
 mod checks;
 #[path = "../../../operate/tests/collector/mod.rs"]
+#[allow(dead_code, reason = "each program's tests use a part of it")]
 mod collector;
 mod doctor;
 mod errors;

@@ -193,7 +193,8 @@ fn o6_an_answer_that_nobody_takes() {
 #[test]
 fn o6_a_heartbeat_that_is_no_number() {
     let collector = Collector::start();
-    let mut command = command(&shop(), &collector.url, "relationalize raw curated");
+    let shop = shop();
+    let mut command = command(&shop, &collector.url, "relationalize raw curated");
     let outcome: Outcome =
         command.env("SOLDER_HEARTBEAT_SECONDS", "often").output().unwrap().into();
     assert_eq!(outcome.code, 0);

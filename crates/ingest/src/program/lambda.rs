@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use super::console::{Console, words};
 use super::{event, signals};
-use crate::{Limits, perform};
+use crate::{Limits, observe, perform};
 
 /// Where invocations come from. AWS Lambda sets it.
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
@@ -48,7 +48,7 @@ pub(crate) fn is_host() -> bool {
 /// # Errors
 ///
 /// The runtime API cannot be used. That a run fails is an answer.
-pub(crate) async fn serve() -> Result<(), Error> {
+pub(crate) async fn serve(console: &Arc<Console>) -> Result<(), Error> {
     for name in NEEDED {
         if env::var(name).is_ok_and(|value| !value.is_empty()) {
             continue;
@@ -61,7 +61,7 @@ pub(crate) async fn serve() -> Result<(), Error> {
             Error::Option(format!("`{PACKAGE}` is no folder that can be used: {error}"))
         })?;
     }
-    let stop = signals::listen().map_err(Error::Output)?;
+    let stop = signals::listen(console).map_err(Error::Output)?;
     let (busy, idle) = watch::channel(false);
     let serving = Runtime::new(service_fn(|invocation: LambdaEvent<Value>| {
         let (busy, stop) = (busy.clone(), stop.clone());
@@ -116,18 +116,23 @@ async fn invoked(invocation: LambdaEvent<Value>, stop: StopSignal) -> Result<Val
     let console = Arc::new(Console::of_request(&context.request_id));
     let left = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
     let ran = async {
-        let options = event::options(&payload)?;
+        let mut options = event::options(&payload)?;
+        observe(&mut options, &console);
         let limits = limits(left, options.stop_after);
         let ran = perform(&options, limits, &console, stop).await?;
         ran.write_manifest(&console).await?;
         ran.outcome?;
+        console.done();
         let text = ran.redactor.clean(&ran.json.to_string()).into_owned();
         Ok::<Value, Error>(serde_json::from_str(&text).unwrap_or(Value::String(text)))
     };
-    ran.await.map_err(|error| {
-        console.failed(&error);
-        Failure { code: error.exit_code(), text: console.clean(words(&error).trim_end()) }
-    })
+    let answer = ran.await;
+    if let Err(error) = &answer {
+        console.failed(error);
+    }
+    let code = answer.as_ref().map_or_else(Error::exit_code, |_| 0);
+    console.end(code, answer.as_ref().err());
+    answer.map_err(|error| Failure { code, text: console.clean(words(&error).trim_end()) })
 }
 
 /// How long a run goes on in an invocation that has so much time left, and may be asked for less.

@@ -8,6 +8,7 @@
 
 mod api;
 #[path = "../../../operate/tests/collector/mod.rs"]
+#[allow(dead_code, reason = "each program's tests use a part of it")]
 mod collector;
 mod doctor;
 mod exits;

@@ -315,10 +315,10 @@ fn columns_by_table(walk: &mut Walk) -> Vec<Vec<ColumnChunk>> {
             add(ColumnData::Scalars(node.take_scalars()));
         }
         let (array_lengths, map_lengths) = node.take_lengths();
-        if map_lengths.validity.rows() > 0 {
+        if !map_lengths.values.is_empty() {
             add(ColumnData::MapLengths(map_lengths));
         }
-        if array_lengths.validity.rows() > 0 {
+        if !array_lengths.values.is_empty() {
             let lengths = array_lengths;
             add(match lists {
                 Some(elements) => ColumnData::Lists { lengths, elements },
