@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ class Waiting:
         state = {
             "Type": "Task",
             "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+            # The local AWS takes heartbeats only where they are waited for.
+            "HeartbeatSeconds": 60,
             "Parameters": {"QueueUrl": self.queue, "MessageBody": {"token.$": "$$.Task.Token"}},
             "End": True,
         }
@@ -32,7 +35,9 @@ class Waiting:
 
     def start(self) -> tuple[str, str]:
         """An execution, and the token that it waits for."""
-        execution = self.machines.start_execution(stateMachineArn=self.machine)["executionArn"]
+        # The local AWS would give executions without a name one and the same.
+        name = uuid.uuid4().hex
+        execution = self.machines.start_execution(stateMachineArn=self.machine, name=name)["executionArn"]
         sqs = self.cloud.client("sqs")
         end = time.monotonic() + 30
         while time.monotonic() < end:
