@@ -2,14 +2,17 @@
 //! any Parquet file. What the log says of the files leaves out those that hold no wanted row, and counts
 //! rows, before any of them is opened.
 
+use std::cmp::Ordering;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
 use arrow_schema::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
-use datafusion::common::{DFSchema, Statistics};
+use datafusion::common::{Column, DFSchema, ScalarValue, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::parquet::{ParquetFormat, transform_schema_to_view};
@@ -109,6 +112,41 @@ impl PlainTable {
     }
 }
 
+impl PlainTable {
+    /// Adds the bounds that the log has of numbers in the columns that are read: by them, joins are ordered.
+    /// They are those of all files, so that a value may lie within them and be in none of those that are read.
+    fn bound(&self, statistics: &mut Statistics, projection: Option<&Vec<usize>>) {
+        let log = self.table.state.log_data();
+        for (position, field) in self.schema.fields().iter().enumerate() {
+            let is_read = projection.is_none_or(|columns| columns.contains(&position));
+            let Some(column) = statistics.column_statistics.get_mut(position) else { continue };
+            if !is_read || !field.data_type().is_numeric() {
+                continue;
+            }
+            let name = Column::from_name(field.name());
+            let of_type = |values: &ArrayRef| values.data_type() == field.data_type();
+            let least = log.min_values(&name).filter(of_type);
+            let greatest = log.max_values(&name).filter(of_type);
+            column.min_value = furthest(least, Ordering::Less);
+            column.max_value = furthest(greatest, Ordering::Greater);
+        }
+    }
+}
+
+/// The least or the greatest of some values; absent where one is missing.
+fn furthest(values: Option<ArrayRef>, order: Ordering) -> Precision<ScalarValue> {
+    let Some(values) = values.filter(|values| values.null_count() == 0) else {
+        return Precision::Absent;
+    };
+    let values = (0..values.len()).filter_map(|at| ScalarValue::try_from_array(&values, at).ok());
+    let furthest = values.reduce(
+        |one, other| {
+            if other.partial_cmp(&one) == Some(order) { other } else { one }
+        },
+    );
+    furthest.map_or(Precision::Absent, Precision::Inexact)
+}
+
 #[async_trait]
 impl TableProvider for PlainTable {
     fn schema(&self) -> SchemaRef {
@@ -142,6 +180,7 @@ impl TableProvider for PlainTable {
         let num_rows = num_rows.and_then(|rows| usize::try_from(rows).ok());
         let mut statistics = Statistics::new_unknown(&self.schema);
         statistics.num_rows = num_rows.map_or(Precision::Absent, Precision::Exact);
+        self.bound(&mut statistics, projection);
 
         let options = session.default_table_options().parquet;
         let format = ParquetFormat::default().with_options(options);
