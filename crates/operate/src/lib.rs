@@ -13,6 +13,7 @@
 //! - Observers never change what a run does or how it ends, and keep it for [`PATIENCE`] at most: what one of
 //!   them cannot do is a warning.
 //! - [`catalog`] registers committed tables in the Glue Data Catalog; [`aws`] is the client of its services.
+//! - [`doctor`] examines what a run needs before it runs.
 //! - [`Metrics`] puts the counts of a report into a line of the log, as CloudWatch takes them from there.
 
 pub mod aws;

@@ -14,7 +14,7 @@
 use crate::shape::{Kinds, Plan};
 
 use super::column::Scalar;
-use super::number::{scan_number, short_float};
+use super::number::{MAX_SMALL_DIGITS, scan_number, short_float};
 use super::tape::{Kind, Limits, Tape};
 use super::text::{find_special, scan_escaped, skip_whitespace, unescape};
 use super::walk::{Branch, NodeIndex, Record, Walk, float, integer, string};
@@ -248,9 +248,6 @@ enum Short {
     Float(f64),
 }
 
-/// The most digits that cannot overflow 64 bits.
-const SHORT_DIGITS: usize = 18;
-
 /// The number at byte `at` and the byte behind it; none where it has an exponent or many digits, or is wrong.
 #[inline(always)]
 fn short_number(text: &[u8], at: usize) -> Option<(Short, usize)> {
@@ -259,7 +256,7 @@ fn short_number(text: &[u8], at: usize) -> Option<(Short, usize)> {
     let (integer, behind) = digits(text, first, 0);
     let num_digits = behind - first;
     let has_leading_zero = num_digits > 1 && text.get(first) == Some(&b'0');
-    if num_digits == 0 || num_digits > SHORT_DIGITS || has_leading_zero {
+    if num_digits == 0 || num_digits > MAX_SMALL_DIGITS || has_leading_zero {
         return None;
     }
     match text.get(behind) {
@@ -269,7 +266,7 @@ fn short_number(text: &[u8], at: usize) -> Option<(Short, usize)> {
             let (mantissa, behind) = digits(text, point + 1, integer);
             let num_fraction = behind - point - 1;
             if num_fraction == 0
-                || num_digits + num_fraction > SHORT_DIGITS
+                || num_digits + num_fraction > MAX_SMALL_DIGITS
                 || matches!(text.get(behind), Some(b'e' | b'E'))
             {
                 return None;
@@ -285,7 +282,7 @@ fn short_number(text: &[u8], at: usize) -> Option<(Short, usize)> {
 }
 
 /// The digits from byte `at` on, behind those of `value`, and the byte behind them. The value means nothing
-/// where they are more than [`SHORT_DIGITS`].
+/// where they are more than [`MAX_SMALL_DIGITS`].
 #[inline(always)]
 fn digits(text: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
     while let Some(digit) = text.get(at).map(|byte| byte.wrapping_sub(b'0'))

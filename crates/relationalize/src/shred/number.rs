@@ -60,7 +60,7 @@ pub enum Integer {
 }
 
 /// The most digits that cannot overflow 64 bits.
-const MAX_SMALL_DIGITS: usize = 18;
+pub(super) const MAX_SMALL_DIGITS: usize = 18;
 
 /// The most digits of a decimal(38).
 const MAX_BIG_DIGITS: usize = 38;
