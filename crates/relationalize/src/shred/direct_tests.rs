@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::read::{Block, Records, Segment};
 use crate::shape::{Kinds, Plan};
-use crate::shred::{ColumnData, Shredded, Shredder, write_scalar};
+use crate::shred::{ColumnData, Lengths, Shredded, Shredder, write_scalar};
 
 use super::SpelledKey;
 
@@ -20,7 +20,10 @@ fn told(shredded: &Shredded, plan: &Plan) -> String {
     for seen in &shredded.paths {
         lines.push(format!("{} {:?} {}", name(seen.id), seen.kinds, seen.num_seen));
     }
-    for table in &shredded.tables {
+    // Their order is that in which a thread met them, in good records and bad ones: nothing depends on it.
+    let mut tables: Vec<_> = shredded.tables.iter().collect();
+    tables.sort_by_key(|table| name(table.table));
+    for table in tables {
         let mut columns: Vec<String> = table
             .columns
             .iter()
@@ -43,7 +46,16 @@ fn told(shredded: &Shredded, plan: &Plan) -> String {
 /// The values of a column, whatever form they are kept in: a record that was taken back may have left a wider
 /// one.
 fn data(data: &ColumnData) -> String {
-    let ColumnData::Scalars(scalars) = data else { return format!("{data:?}") };
+    let lengths = |lengths: &Lengths| {
+        let rows: Vec<u32> = lengths.validity.valid_rows().collect();
+        format!("{rows:?} {:?}", lengths.values)
+    };
+    let scalars = match data {
+        ColumnData::Scalars(scalars) => scalars,
+        ColumnData::ArrayLengths(arrays) => return format!("arrays {}", lengths(arrays)),
+        ColumnData::MapLengths(maps) => return format!("maps {}", lengths(maps)),
+        ColumnData::Lists { .. } => return format!("{data:?}"),
+    };
     let rows: Vec<u32> = scalars.validity.valid_rows().collect();
     let mut values = Vec::new();
     scalars.values.for_each(|value| {
