@@ -22,7 +22,6 @@ mod signals;
 mod system;
 
 use std::io::Write;
-use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -32,7 +31,7 @@ use serde_json::{Value, json};
 use solder_lake::Error as Failure;
 use solder_lake::merge::{MergeReport, MergeSettings, merge};
 use solder_lake::sql::{Output, SqlReport, SqlSettings, query};
-use solder_operate::Operation;
+use solder_operate::{Operation, exit_on_panic};
 use solder_operate::catalog::CatalogReport;
 use solder_relationalize::curated::Curated;
 use solder_relationalize::readable::count;
@@ -76,9 +75,11 @@ fn main() -> ExitCode {
         let subject = || operation::subject(name, &cli.command);
         console.observe(Operation::begin(subject, console.clone()));
     }
-    // A panic has told where it was; its exit code is that of a bug, and no other's.
-    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| run(cli.command, &console)));
-    let (code, error) = match outcome.unwrap_or(Ok(EXIT_BUG)) {
+    exit_on_panic({
+        let console = console.clone();
+        move || console.end(EXIT_BUG, None)
+    });
+    let (code, error) = match run(cli.command, &console) {
         Ok(code) => (code, None),
         Err(error) => {
             console.failed(&error);

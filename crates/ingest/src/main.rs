@@ -27,7 +27,7 @@ use solder_ingest::{
 use solder_landing::raw::StreamLog;
 use solder_landing::{Place, PlaceError};
 use solder_operate::doctor::Examination;
-use solder_operate::{Operation, Subject};
+use solder_operate::{Operation, Subject, exit_on_panic};
 
 use program::cli::{Cli, Command, LogFormat, Of, Plan, ReportFormat, Run, Test};
 use program::console::{Console, failure};
@@ -37,6 +37,7 @@ use program::{expected, lambda, output, signals};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const EXIT_USAGE: u8 = 64;
+const EXIT_BUG: u8 = 70;
 /// The command that observers are told of.
 const RUN: &str = "run";
 /// How the ids of runs begin that land recorded answers.
@@ -46,6 +47,7 @@ const TEST_PART_BYTES: u64 = 128 << 20;
 fn main() -> ExitCode {
     if lambda::is_host() {
         let console = Arc::new(Console::new(Some(LogFormat::Json), None));
+        end_on_panic(&console);
         let outcome = executor().and_then(|it| it.block_on(lambda::serve(&console)));
         return ended(&outcome, &console);
     }
@@ -70,12 +72,18 @@ fn main() -> ExitCode {
         }
         _ => Arc::new(Console::new(cli.log, None)),
     };
+    end_on_panic(&console);
     let outcome = executor().and_then(|it| it.block_on(command(cli.command, &console)));
     ended(&outcome, &console)
 }
 
 fn executor() -> Result<tokio::runtime::Runtime, Error> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Output)
+}
+
+fn end_on_panic(console: &Arc<Console>) {
+    let console = console.clone();
+    exit_on_panic(move || console.end(EXIT_BUG, None));
 }
 
 fn ended(outcome: &Result<(), Error>, console: &Console) -> ExitCode {

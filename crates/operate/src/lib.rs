@@ -14,6 +14,7 @@
 //!   them cannot do is a warning.
 //! - [`catalog`] registers committed tables in the Glue Data Catalog; [`aws`] is the client of its services.
 //! - [`doctor`] examines what a run needs before it runs.
+//! - [`exit_on_panic`] has observers told even of a bug.
 //! - [`Metrics`] puts the counts of a report into a line of the log, as CloudWatch takes them from there.
 
 pub mod aws;
@@ -25,6 +26,7 @@ mod environment;
 mod lineage;
 mod metrics;
 mod operation;
+mod panics;
 mod report;
 mod token;
 mod traces;
@@ -32,3 +34,4 @@ mod traces;
 pub use environment::StepEnvironment;
 pub use metrics::Metrics;
 pub use operation::{Host, Operation, PATIENCE, Subject};
+pub use panics::exit_on_panic;

@@ -271,7 +271,7 @@ fn observe(watching: Vec<Watching>) -> std::io::Result<()> {
     runtime.block_on(async {
         let tasks: Vec<_> = watching.into_iter().map(tokio::spawn).collect();
         for task in tasks {
-            // One that has panicked has said so, and keeps none of the others.
+            // One that fails keeps none of the others.
             let _ = task.await;
         }
     });
