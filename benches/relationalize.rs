@@ -18,8 +18,8 @@ use solder_generate::{Generator, Shape};
 use solder_relationalize::progress::NoProgress;
 use solder_relationalize::read::{Block, FrameOptions, Framer, Records, Segment};
 use solder_relationalize::shape::Plan;
-use solder_relationalize::shred::Shredder;
 use solder_relationalize::shred::tape::{Limits, Tape};
+use solder_relationalize::shred::{Keep, Shredder};
 use solder_relationalize::{Crew, Io, Pool, Settings, Stop, relationalize};
 
 const SHAPES: [(&str, Shape); 4] = [
@@ -80,7 +80,7 @@ fn stages(criterion: &mut Criterion) {
         let segment = Segment { range, offset: 0, line: 1, records, rejected: Vec::new() };
         let block = Block { bytes, segments: vec![(0, segment)], ..Block::default() };
         group.bench_function(BenchmarkId::new("parse and shred", name), |bencher| {
-            bencher.iter(|| black_box(shredder.shred(&block, &[0], false)));
+            bencher.iter(|| black_box(shredder.shred(&block, &[0], Keep::All)));
         });
     }
     group.finish();

@@ -185,6 +185,7 @@ fn r17_record_size() {
 #[rstest]
 #[case("--max-columns", |settings: &mut Settings| settings.max_columns = 5)]
 #[case("--max-tables", |settings: &mut Settings| settings.max_tables = 2)]
+#[case("--memory", |settings: &mut Settings| settings.memory_bytes = 4_000)]
 fn r17_limits_have_names(#[case] option: &str, #[case] change: fn(&mut Settings)) {
     let lab = Lab::of(r#"{"a":1,"b":2,"c":3,"d":4,"x":[1],"y":[2]}"#);
     let (error, text) = lab.fail(change);

@@ -31,8 +31,8 @@ use serde_json::{Value, json};
 use solder_lake::Error as Failure;
 use solder_lake::merge::{MergeReport, MergeSettings, merge};
 use solder_lake::sql::{Output, SqlReport, SqlSettings, query};
-use solder_operate::{Operation, exit_on_panic};
 use solder_operate::catalog::CatalogReport;
+use solder_operate::{Operation, exit_on_panic};
 use solder_relationalize::curated::Curated;
 use solder_relationalize::readable::count;
 use solder_relationalize::report::Report;
@@ -60,12 +60,10 @@ fn main() -> ExitCode {
         }
     };
     match &cli.command {
-        Command::Relationalize(args) if args.memory() >= MUCH_MEMORY => {
-            system::keep_freed_memory();
-        }
-        Command::Shard(args) if args.work.memory() >= MUCH_MEMORY => system::keep_freed_memory(),
+        Command::Relationalize(args) => use_memory(args.memory()),
+        Command::Shard(args) => use_memory(args.work.memory()),
         Command::Sql(args) if args.memory() >= MUCH_MEMORY => system::keep_freed_memory(),
-        Command::Relationalize(_) | Command::Sql(_) | Command::Shard(_) => {}
+        Command::Sql(_) => {}
         _ => system::use_small_pages(),
     }
     let name = operation::name(&cli.command);
@@ -93,6 +91,16 @@ const EXIT_USAGE: u8 = 64;
 const EXIT_BUG: u8 = 70;
 /// With so many bytes to spare, freed memory is better kept.
 const MUCH_MEMORY: usize = 512 << 20;
+
+/// Much memory is there for speed. Little of it is little: nothing that is free counts.
+fn use_memory(bytes: usize) {
+    if bytes >= MUCH_MEMORY {
+        system::keep_freed_memory();
+    } else {
+        system::return_freed_memory();
+        system::use_small_pages();
+    }
+}
 
 fn run(command: Command, console: &Arc<Console>) -> Result<u8, Failure> {
     let done = match command {

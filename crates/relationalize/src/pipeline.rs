@@ -3,7 +3,8 @@
 //! ```text
 //!  reader thread          worker threads             this thread, in order
 //!  objects ▶ blocks ════▶ shred: block ▶ chunks ════▶ shape, bases ▶ buffers ▶ row groups
-//!            at most N in flight                                       columns encoded by the workers
+//!            at most N in flight,                                      columns encoded by the workers
+//!            fewer where they are large
 //! ```
 //!
 //! Blocks are shredded in any order and collected in the order of the input, so that nothing in the
@@ -27,7 +28,7 @@ use crate::relation::{
 };
 use crate::settings::Settings;
 use crate::shape::{ColumnType, JsonPath, KnownPath, Maps, PathId, Plan, Shape, Step, find_maps};
-use crate::shred::{ColumnData, Counts, Shredded, Shredder};
+use crate::shred::{ColumnData, Counts, Keep, Shredded, Shredder};
 use crate::stage::{QuarantineWriter, StageLimits, StagedFile, Stager};
 use solder_landing::pause_at;
 
@@ -57,6 +58,8 @@ pub struct EntityTask<'a> {
     pub max_columns: usize,
     /// Most tables (R17).
     pub max_tables: usize,
+    /// Most JSON paths, so that they fit the memory (R17).
+    pub max_paths: usize,
     /// More keys than this make an object a candidate for a map (R10).
     pub map_keys: usize,
     /// Number of the first record.
@@ -93,6 +96,7 @@ impl<'a> EntityTask<'a> {
             limits: settings.stage_limits(),
             max_columns: settings.max_columns,
             max_tables: settings.max_tables,
+            max_paths: settings.max_paths(),
             map_keys: settings.map_keys,
             first_record: 0,
             joins: BTreeMap::new(),
@@ -297,6 +301,8 @@ enum Message {
         number: u64,
         shredded: Shredded,
         block: Block,
+        /// What it holds besides its own buffer, being large.
+        permits: Vec<Vec<u8>>,
     },
     /// No more blocks than this many.
     End(u64),
@@ -318,12 +324,15 @@ fn read_all(
         Arc::new(task.objects.iter().map(|object| xxh3_128(object.key.as_bytes())).collect());
     let (messages, inbox) = unbounded();
     let in_flight = crew.pool.num_threads() + SPARE_BLOCKS;
-    // A buffer is the permit to fill it, so that memory is used again and again.
+    // A buffer is the permit to fill it, so that memory is used again and again. A block of the size of several
+    // takes as many permits: of huge records there is one on its way at a time.
     let (buffers, free_buffers) = bounded::<Vec<u8>>(in_flight);
     for _ in 0..in_flight {
         let _ = buffers.send(Vec::new());
     }
     let workers = Workers {
+        block_bytes: task.blocks.target_bytes,
+        in_flight,
         pool: crew.pool.clone(),
         shredders: Arc::new(Mutex::new(Vec::new())),
         plan: collector.plan.clone(),
@@ -347,6 +356,10 @@ fn read_all(
 
 /// What the reader needs to hand blocks to the workers.
 struct Workers {
+    /// Bytes that a block should have.
+    block_bytes: usize,
+    /// All permits.
+    in_flight: usize,
     pool: Arc<Pool>,
     shredders: Arc<Mutex<Vec<Shredder>>>,
     plan: Arc<Plan>,
@@ -359,7 +372,11 @@ fn read_blocks(mut blocks: Blocks, free_buffers: &Receiver<Vec<u8>>, workers: &W
     for number in 0.. {
         let Ok(buffer) = free_buffers.recv() else { return };
         match blocks.next_block(buffer) {
-            Ok(Some(block)) => workers.shred(number, block),
+            Ok(Some(block)) => {
+                let weight = (block.bytes.len() / workers.block_bytes).clamp(1, workers.in_flight);
+                let permits: Vec<_> = free_buffers.iter().take(weight - 1).collect();
+                workers.shred(number, block, permits);
+            }
             Ok(None) => {
                 let _ = workers.messages.send(Message::End(number));
                 return;
@@ -373,19 +390,25 @@ fn read_blocks(mut blocks: Blocks, free_buffers: &Receiver<Vec<u8>>, workers: &W
 }
 
 impl Workers {
-    fn shred(&self, number: u64, block: Block) {
+    fn shred(&self, number: u64, block: Block, permits: Vec<Vec<u8>>) {
         let (shredders, plan) = (self.shredders.clone(), self.plan.clone());
         let (hashes, messages) = (self.hashes.clone(), self.messages.clone());
         let shape_only = self.shape_only.clone();
+        let is_huge = block.bytes.len() > 2 * self.block_bytes;
         self.pool.spawn(move || {
             let mut guard = PanicGuard { messages: Some(messages) };
             let mut free = shredders.lock().unwrap_or_else(PoisonError::into_inner);
             let mut shredder = free.pop().unwrap_or_else(|| Shredder::new(plan));
             drop(free);
-            let shredded = shredder.shred(&block, &hashes, shape_only.load(Ordering::Relaxed));
+            let keep = match shape_only.load(Ordering::Relaxed) {
+                true => Keep::Shape,
+                false if is_huge => Keep::Rows,
+                false => Keep::All,
+            };
+            let shredded = shredder.shred(&block, &hashes, keep);
             shredders.lock().unwrap_or_else(PoisonError::into_inner).push(shredder);
             if let Some(messages) = guard.messages.take() {
-                let _ = messages.send(Message::Shredded { number, shredded, block });
+                let _ = messages.send(Message::Shredded { number, shredded, block, permits });
             }
         });
     }
@@ -427,13 +450,13 @@ fn collect(
             }
         };
         match message {
-            Message::Shredded { number, shredded, block } => {
-                waiting.insert(number, (shredded, block));
+            Message::Shredded { number, shredded, block, permits } => {
+                waiting.insert(number, (shredded, block, permits));
             }
             Message::End(number) => end = Some(number),
             Message::Failed(error) => return Err(error),
         }
-        while let Some((shredded, block)) = waiting.remove(&next) {
+        while let Some((shredded, block, permits)) = waiting.remove(&next) {
             let bytes = block.bytes.len() as u64;
             crew.progress.add(Taken {
                 stored_bytes: block.stored_bytes,
@@ -443,7 +466,9 @@ fn collect(
             });
             num_bytes += bytes;
             collector.take(shredded, quarantine)?;
-            let _ = buffers.send(collector.reusable(block.bytes));
+            for buffer in permits.into_iter().chain([collector.reusable(block.bytes)]) {
+                let _ = buffers.send(buffer);
+            }
             if next == 0 {
                 pause_at("after-first-block");
             }
@@ -568,6 +593,16 @@ impl<'a> Collector<'a> {
     /// Stops keeping values once a table has too many columns: only maps can help then, and finding
     /// them takes the whole input.
     fn check_limits(&mut self) -> Result<(), Error> {
+        if self.shape.paths().len() > self.task.max_paths {
+            return Err(Error::Limit {
+                entity: self.task.name.to_owned(),
+                what: "JSON paths".to_owned(),
+                found: self.shape.paths().len(),
+                limit: self.task.max_paths,
+                option: "--memory",
+                hint: most_members(&self.shape, &self.plan),
+            });
+        }
         if self.shape.paths().len() > self.next_check && !self.shape_only.load(Ordering::Relaxed) {
             self.next_check = self.shape.paths().len() * 2;
             let layout = self.layout()?;

@@ -12,6 +12,10 @@ use crate::relation::names::sql_segment;
 use crate::shape::{Action, OnCastError, Plan, Selector};
 use crate::stage::StageLimits;
 
+/// Memory that a JSON path takes on two threads, in the shape and where maps are looked for: measured on two
+/// million of them.
+const PATH_BYTES: usize = 768;
+
 /// Settings of `engine relationalize`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
@@ -209,6 +213,11 @@ impl Settings {
     /// as columns they take twice as much.
     pub(crate) fn target_bytes(&self) -> usize {
         self.block_bytes.min(self.memory_bytes / 128).max(1)
+    }
+
+    /// JSON paths that fit the memory: two threads, the shape and its maps know each of them.
+    pub(crate) fn max_paths(&self) -> usize {
+        self.memory_bytes / PATH_BYTES
     }
 
     pub(crate) fn stage_limits(&self) -> StageLimits {

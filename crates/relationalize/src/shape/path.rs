@@ -7,6 +7,7 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -16,7 +17,7 @@ use crate::relation::names::{column_name, glue, table_name};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Step {
     /// The value of an object under this key.
-    Key(Box<str>),
+    Key(Arc<str>),
     /// Every element of an array, `[*]`.
     Element,
     /// Every value of an object used as a map, `.*` (R10).

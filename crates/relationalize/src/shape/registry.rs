@@ -1,7 +1,10 @@
 //! One number for every JSON path of an entity, shared by all threads.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{PoisonError, RwLock};
+
+use hashbrown::HashTable;
 
 use super::path::{JsonPath, Step};
 
@@ -30,28 +33,42 @@ pub struct Registry {
 struct Inner {
     /// Parent and last step of path `n + 1`; the root has neither.
     steps: Vec<(PathId, Step)>,
-    children: HashMap<(PathId, Step), PathId>,
+    /// All but the root, found by their steps, which stand once: there may be millions.
+    ids: HashTable<PathId>,
+    hasher: RandomState,
     /// Paths that were asked for as texts.
     texts: HashMap<Box<str>, PathId>,
+}
+
+impl Inner {
+    fn find(&self, key: &(PathId, Step)) -> Option<PathId> {
+        let is_same = |id: &PathId| self.step(*id) == Some(key);
+        self.ids.find(self.hasher.hash_one(key), is_same).copied()
+    }
+
+    fn add(&mut self, key: (PathId, Step)) -> PathId {
+        let Inner { steps, ids, hasher, .. } = self;
+        let hash = hasher.hash_one(&key);
+        steps.push(key);
+        let id = PathId(u32::try_from(steps.len()).unwrap_or(u32::MAX));
+        ids.insert_unique(hash, id, |id| hasher.hash_one(&steps[id.index() - 1]));
+        id
+    }
+
+    /// Parent and last step; `None` for the root.
+    fn step(&self, id: PathId) -> Option<&(PathId, Step)> {
+        id.index().checked_sub(1).and_then(|index| self.steps.get(index))
+    }
 }
 
 impl Registry {
     /// The path that lies one step below `parent`, registered when new.
     pub fn child(&self, parent: PathId, step: Step) -> PathId {
         let key = (parent, step);
-        let found = {
-            let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
-            inner.children.get(&key).copied()
-        };
+        let found = self.inner.read().unwrap_or_else(PoisonError::into_inner).find(&key);
         found.unwrap_or_else(|| {
             let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-            if let Some(&id) = inner.children.get(&key) {
-                return id;
-            }
-            inner.steps.push((key.0, key.1.clone()));
-            let id = PathId(u32::try_from(inner.steps.len()).unwrap_or(u32::MAX));
-            inner.children.insert(key, id);
-            id
+            inner.find(&key).unwrap_or_else(|| inner.add(key))
         })
     }
 
@@ -79,7 +96,7 @@ impl Registry {
     /// Parent and last step of a path; `None` for the root.
     pub fn parent(&self, id: PathId) -> Option<(PathId, Step)> {
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
-        id.index().checked_sub(1).and_then(|index| inner.steps.get(index).cloned())
+        inner.step(id).cloned()
     }
 
     /// The path written out.
@@ -87,8 +104,7 @@ impl Registry {
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
         let mut steps = Vec::new();
         let mut at = id;
-        while let Some((parent, step)) = at.index().checked_sub(1).and_then(|i| inner.steps.get(i))
-        {
+        while let Some((parent, step)) = inner.step(at) {
             steps.push(step.clone());
             at = *parent;
         }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::read::{Block, Records, Segment};
 use crate::shape::{Kinds, Plan};
-use crate::shred::{ColumnData, Lengths, Shredded, Shredder, write_scalar};
+use crate::shred::{ColumnData, Keep, Lengths, Shredded, Shredder, write_scalar};
 
 use super::SpelledKey;
 
@@ -83,7 +83,7 @@ fn both_ways(lines: &[u8], glue_keys: bool, max_depth: usize) -> [String; 2] {
         };
         let block =
             Block { bytes: lines.to_vec(), segments: vec![(0, segment)], ..Block::default() };
-        let blocks = [(); 2].map(|()| told(&shredder.shred(&block, &[7], false), &plan));
+        let blocks = [(); 2].map(|()| told(&shredder.shred(&block, &[7], Keep::All), &plan));
         blocks.join("\n--\n")
     })
 }

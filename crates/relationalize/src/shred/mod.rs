@@ -20,6 +20,6 @@ mod walk;
 pub use cast::{parse_decimal, write_decimal, write_scalar};
 pub use chunk::*;
 pub use column::{Scalar, ScalarColumn, Texts, Validity, Values};
-pub use shredder::Shredder;
+pub use shredder::{Keep, Shredder};
 pub use text::is_same;
 pub use time::{parse_date, parse_timestamp, write_date, write_timestamp};

@@ -30,6 +30,17 @@ pub struct Shredder {
     pub(super) only_by_tape: bool,
 }
 
+/// What is kept of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Its rows, and the room that they took for those of the next block.
+    All,
+    /// Its rows. No other block is as large.
+    Rows,
+    /// What was seen of the shape. There may be millions of paths, and most do not come again.
+    Shape,
+}
+
 /// Where a record lies.
 struct Place<'a> {
     /// The bytes of the segment.
@@ -54,10 +65,10 @@ impl Shredder {
     }
 
     /// The tables of one block. `object_hashes` has a hash of the key of every object of the input.
-    /// With `shape_only` the rows are dropped, and what was seen is all that comes out.
+    /// What is kept of it says `keep`.
     ///
     /// Cost: linear in the bytes of the block and in the paths known to this thread.
-    pub fn shred(&mut self, block: &Block, object_hashes: &[u128], shape_only: bool) -> Shredded {
+    pub fn shred(&mut self, block: &Block, object_hashes: &[u128], keep: Keep) -> Shredded {
         let mut shredded = Shredded::default();
         let mut row_ids = Vec::new();
         for (object, segment) in &block.segments {
@@ -89,7 +100,7 @@ impl Shredder {
             }));
         }
         shredded.rejects.sort_by_key(|reject| (reject.object, reject.offset));
-        self.finish(row_ids, shape_only, &mut shredded);
+        self.finish(row_ids, keep, &mut shredded);
         shredded
     }
 
@@ -204,7 +215,7 @@ impl Shredder {
     }
 
     /// Moves the rows out and leaves the shape.
-    fn finish(&mut self, row_ids: Vec<u128>, shape_only: bool, shredded: &mut Shredded) {
+    fn finish(&mut self, row_ids: Vec<u128>, keep: Keep, shredded: &mut Shredded) {
         shredded.num_without_key = std::mem::take(&mut self.num_without_key);
         let walk = &mut self.walk;
         shredded.counts = std::mem::take(&mut walk.counts);
@@ -224,7 +235,10 @@ impl Shredder {
                 .map(|node| (node.path, node.scalars.clone()))
                 .collect(),
         });
-        let mut columns = columns_by_table(walk);
+        let mut columns = match keep {
+            Keep::Shape => Vec::new(),
+            Keep::All | Keep::Rows => columns_by_table(walk, keep),
+        };
         // What rows inherit from their parents: the record and the outer positions.
         let mut inherited: Vec<(Vec<u32>, Vec<Arc<Positions>>)> = Vec::new();
         for (at, table) in walk.tables.iter_mut().enumerate() {
@@ -234,7 +248,7 @@ impl Shredder {
             };
             inherited.push((records.clone(), positions.clone()));
             let Some(row) = walk.nodes.get(table.row) else { continue };
-            if table.num_rows > 0 && !table.is_list && !shape_only {
+            if table.num_rows > 0 && !table.is_list && keep != Keep::Shape {
                 shredded.tables.push(TableChunk {
                     table: row.path,
                     num_rows: table.num_rows,
@@ -248,6 +262,10 @@ impl Shredder {
                 });
             }
             table.reset();
+        }
+        if keep != Keep::All {
+            self.tape = Tape::default();
+            walk.forget_room();
         }
         walk.touched.clear();
         for node in &mut walk.nodes {
@@ -302,17 +320,17 @@ impl Positions {
 }
 
 /// The columns that hold something, by table.
-fn columns_by_table(walk: &mut Walk) -> Vec<Vec<ColumnChunk>> {
+fn columns_by_table(walk: &mut Walk, keep: Keep) -> Vec<Vec<ColumnChunk>> {
     let mut columns: Vec<Vec<ColumnChunk>> = walk.tables.iter().map(|_| Vec::new()).collect();
     for at in 0..walk.touched.len() {
         let Some(&index) = walk.touched.get(at) else { continue };
-        let lists = list_elements(walk, index);
+        let lists = list_elements(walk, index, keep);
         let Some(node) = walk.nodes.get_mut(index) else { continue };
         let Some(columns) = columns.get_mut(node.table) else { continue };
         let path = node.path;
         let mut add = |data| columns.push(ColumnChunk { path, data, first_join: 0 });
         if !node.scalars.is_empty() {
-            add(ColumnData::Scalars(node.take_scalars()));
+            add(ColumnData::Scalars(node.take_scalars(keep == Keep::All)));
         }
         let (array_lengths, map_lengths) = node.take_lengths();
         if !map_lengths.values.is_empty() {
@@ -333,12 +351,12 @@ fn columns_by_table(walk: &mut Walk) -> Vec<Vec<ColumnChunk>> {
 }
 
 /// The elements of a path whose arrays are kept as lists.
-fn list_elements(walk: &mut Walk, index: usize) -> Option<ScalarColumn> {
+fn list_elements(walk: &mut Walk, index: usize, keep: Keep) -> Option<ScalarColumn> {
     let table = walk.tables.get(walk.nodes.get(index)?.branch()?.elements?)?;
     if !table.is_list {
         return None;
     }
-    Some(walk.nodes.get_mut(table.row)?.take_scalars())
+    Some(walk.nodes.get_mut(table.row)?.take_scalars(keep == Keep::All))
 }
 
 /// The identity of a record without a declared key: a hash of object and position (R8).

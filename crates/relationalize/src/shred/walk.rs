@@ -9,7 +9,9 @@
 //! Everything a record adds can be taken back, so that a record that turns out bad in its middle
 //! leaves no trace: rows are cut off, and kinds are restored from a log of the rare changes.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
 
 use crate::shape::{Action, ColumnType, Kinds, OnCastError, PathId, PathRule, Plan, Step};
 
@@ -64,7 +66,8 @@ pub(super) struct Branch {
 pub(super) struct Members {
     nodes: Vec<Member>,
     /// Made once there are too many to compare one by one.
-    by_key: HashMap<Box<[u8]>, usize>,
+    by_key: HashTable<u32>,
+    hasher: RandomState,
 }
 
 #[derive(Debug)]
@@ -89,9 +92,14 @@ impl Members {
         let position = if self.nodes.len() <= MEMBERS_COMPARED {
             self.nodes.iter().position(|known| is_same(&known.key, key))
         } else {
-            self.by_key.get(key).copied()
+            let is_same = |at: &u32| self.key(*at) == key;
+            self.by_key.find(self.hasher.hash_one(key), is_same).map(|at| *at as usize)
         }?;
         self.nodes.get(position).map(|member| (position, member.node))
+    }
+
+    fn key(&self, at: u32) -> &[u8] {
+        self.nodes.get(at as usize).map_or(&[], |member| &member.key)
     }
 
     /// The node of the member at position `expected` and the byte behind its colon, where `text` spells
@@ -106,11 +114,16 @@ impl Members {
     fn insert(&mut self, key: &[u8], node: NodeIndex) -> usize {
         let position = self.nodes.len();
         self.nodes.push(Member { key: key.into(), node, spelled: SpelledKey::of(key) });
-        if self.nodes.len() == MEMBERS_COMPARED + 1 {
-            let all = self.nodes.iter().zip(0..).map(|(member, at)| (member.key.clone(), at));
-            self.by_key = all.collect();
-        } else if self.nodes.len() > MEMBERS_COMPARED {
-            self.by_key.insert(key.into(), position);
+        let first = match position {
+            ..MEMBERS_COMPARED => return position,
+            MEMBERS_COMPARED => 0,
+            _ => position,
+        };
+        let Members { nodes, by_key, hasher } = self;
+        let hash =
+            |at: &u32| hasher.hash_one(nodes.get(*at as usize).map_or(&[][..], |it| &it.key));
+        for at in first as u32..=position as u32 {
+            by_key.insert_unique(hash(&at), at, hash);
         }
         position
     }
@@ -218,9 +231,12 @@ impl Node {
         self.next_row = row + 1;
     }
 
-    /// Takes the scalars out; the next block will have about as many.
-    pub fn take_scalars(&mut self) -> ScalarColumn {
-        let next = self.scalars.of_same_capacity();
+    /// Takes the scalars out, and makes room for as many in the next block where `has_room`.
+    pub fn take_scalars(&mut self, has_room: bool) -> ScalarColumn {
+        let next = match has_room {
+            true => self.scalars.of_same_capacity(),
+            false => ScalarColumn::default(),
+        };
         std::mem::replace(&mut self.scalars, next)
     }
 
@@ -247,6 +263,12 @@ impl Table {
         self.joins.clear();
         self.index.clear();
         self.keys = Texts::default();
+    }
+
+    /// Gives the memory of rows back.
+    fn forget_room(&mut self) {
+        (self.parent_rows, self.joins) = (Vec::new(), Vec::new());
+        (self.index, self.keys) = (Vec::new(), Texts::default());
     }
 }
 
@@ -420,6 +442,19 @@ impl Walk {
         let member = self.add_node(plan, path, table);
         let position = self.nodes.get_mut(index)?.branch_mut().members.insert(key, member);
         Some((position, member))
+    }
+
+    /// Gives the memory back that the rows of this block took.
+    pub fn forget_room(&mut self) {
+        for node in &self.touched {
+            if let Some(node) = self.nodes.get_mut(*node) {
+                node.scalars = ScalarColumn::default();
+            }
+        }
+        for table in &mut self.tables {
+            table.forget_room();
+        }
+        (self.undo, self.visits) = (Vec::new(), Vec::new());
     }
 
     /// Whether every part of the declared key holds a scalar in the record walked last.

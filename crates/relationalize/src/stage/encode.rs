@@ -22,7 +22,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
 use crate::relation::{Column, Role, arrow_field};
 use crate::shape::{ColumnType, PathId, Plan};
-use crate::shred::{ColumnData, Positions, ScalarColumn, TableChunk, Validity, Values};
+use crate::shred::{self, ColumnData, Positions, ScalarColumn, TableChunk, Validity, Values};
 
 use super::arrays::chunk_array;
 use super::pages::{
@@ -115,6 +115,12 @@ impl ColumnEncoder {
     pub fn write(&mut self, chunk: &TableChunk) -> Result<(), ParquetError> {
         match &mut self.pages {
             Pages::Flat(flat) => {
+                if self.column.role == Role::Value
+                    && let Some((validity, texts)) = large_texts(chunk, self.path)
+                    && push_by_page(flat, validity, texts, chunk.num_rows)?
+                {
+                    return Ok(());
+                }
                 if !push_packed(flat, &self.column, self.path, chunk) {
                     push_array(flat, &chunk_array(&self.column, self.path, chunk)?)?;
                 }
@@ -307,6 +313,40 @@ fn push_packed(flat: &mut FlatColumn, column: &Column, path: PathId, chunk: &Tab
         _ => return false,
     }
     true
+}
+
+/// Texts of a chunk with more bytes are no longer taken as a whole, which costs their size three times.
+const LARGE_BYTES: usize = 4 << 20;
+
+/// The texts at a path, where they are large.
+fn large_texts(chunk: &TableChunk, path: PathId) -> Option<(&Validity, &shred::Texts)> {
+    chunk.at(path).find_map(|column| {
+        let ColumnData::Scalars(scalars) = &column.data else { return None };
+        let (Values::String(texts) | Values::Mixed(_, texts)) = &scalars.values else {
+            return None;
+        };
+        (texts.bytes().len() > LARGE_BYTES).then_some((&scalars.validity, texts))
+    })
+}
+
+/// Adds texts and ends pages on the way; false where the column does not hold texts.
+fn push_by_page(
+    flat: &mut FlatColumn,
+    validity: &Validity,
+    texts: &shred::Texts,
+    rows: u32,
+) -> Result<bool, ParquetError> {
+    let mut next = 0;
+    for (row, text) in validity.valid_rows().zip(texts.iter()) {
+        let PageValues::Texts(values) = &mut flat.values else { return Ok(false) };
+        values.push(text);
+        flat.push_nulls((row - next) as usize);
+        flat.push_valid_rows(1);
+        flat.end_chunk()?;
+        next = row + 1;
+    }
+    flat.push_nulls((rows - next) as usize);
+    Ok(true)
 }
 
 fn push_scalars(flat: &mut FlatColumn, scalars: &ScalarColumn, rows: u32) -> bool {

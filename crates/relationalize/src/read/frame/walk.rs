@@ -448,6 +448,7 @@ impl Walk {
             None => {
                 let line = window.line(record.start);
                 draft.begin(record.start, line, window.slice(record.start, record.end));
+                window.release();
             }
             Some(end)
                 if record.start - end <= MAX_GAP_BYTES && draft.has_room_until(record.end) =>

@@ -7,6 +7,9 @@ use memchr::{memchr_iter, memrchr};
 /// Bytes asked of the reader at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 
+/// So much memory is not kept while little of it is used.
+const HUGE_BYTES: usize = 64 * CHUNK_BYTES;
+
 /// The most memory that is kept from one object to the next.
 const MAX_REUSED_BYTES: usize = 2 * 1024 * 1024;
 
@@ -123,7 +126,9 @@ impl<R: Read> Window<R> {
         }
         self.discard(self.index(keep).min(self.place));
         if self.bytes.len() - self.end < CHUNK_BYTES {
-            self.bytes.resize((self.end + CHUNK_BYTES).max(self.end * 3 / 2), 0);
+            let length = (self.end + CHUNK_BYTES).max(self.end + self.end / 4);
+            self.bytes.reserve_exact(length - self.bytes.len());
+            self.bytes.resize(length, 0);
         }
         let limit = self.end + CHUNK_BYTES;
         let num_bytes = read(&mut self.reader, &mut self.bytes[self.end..limit])?;
@@ -147,9 +152,16 @@ impl<R: Read> Window<R> {
         self.base = base;
         self.end = kept;
         self.place -= num_bytes;
-        if kept < CHUNK_BYTES && self.bytes.len() > 64 * CHUNK_BYTES {
+        if kept < CHUNK_BYTES && self.bytes.len() > HUGE_BYTES {
             self.bytes.truncate(2 * CHUNK_BYTES);
             self.bytes.shrink_to_fit();
+        }
+    }
+
+    /// Gives back the memory of a huge record before the place, which is needed no more.
+    pub(super) fn release(&mut self) {
+        if self.bytes.len() > HUGE_BYTES {
+            self.discard(self.place);
         }
     }
 

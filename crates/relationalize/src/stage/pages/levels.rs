@@ -24,6 +24,9 @@ impl Levels {
 
     /// Adds `num_rows` rows that all hold a value, or none of which does.
     pub fn push_run(&mut self, is_valid: bool, num_rows: usize) {
+        if num_rows == 0 {
+            return;
+        }
         let is_uniform =
             if is_valid { self.num_valid == self.num_rows } else { self.num_valid == 0 };
         if !is_uniform || !self.words.is_empty() {
