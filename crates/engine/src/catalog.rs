@@ -91,7 +91,8 @@ fn lake_tables(io: &Io, lake: &str, roots: &[String]) -> Result<Vec<Table>, Fail
     Ok(described.collect())
 }
 
-fn described(column: &relation::Column) -> Column {
+/// A column as catalogs and observers are told of it.
+pub(crate) fn described(column: &relation::Column) -> Column {
     Column {
         name: column.name.clone(),
         data_type: hive_type(column),

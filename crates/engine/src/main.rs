@@ -162,6 +162,7 @@ fn run_relationalize(mut args: Relationalize, console: &Arc<Console>) -> Result<
         console.run_started(&settings);
         let crew = crew(args.threads(), console)?;
         let report = relationalize(&settings, &crew)?;
+        console.schemas(|| operation::schemas(&report.tables));
         let register = |database| catalog::register_curated(&crew.io, &database, &settings.output);
         let registered = database.map(register);
         Ok((settings, report, registered))
@@ -222,6 +223,7 @@ fn run_commit(args: &cli::Commit, console: &Arc<Console>) -> Result<(), Failure>
     let outcome = crew(args.work.threads(), console).and_then(|crew| {
         let database = args.catalog.database(&args.curated)?;
         let report = commit(&args.curated, &args.run_id, args.work.resources(), &crew)?;
+        console.schemas(|| operation::schemas(&report.tables));
         let register = |database| catalog::register_curated(&crew.io, &database, &args.curated);
         Ok((report, database.map(register)))
     });
@@ -252,6 +254,7 @@ fn run_merge(args: &cli::Merge, console: &Arc<Console>) -> Result<(), Failure> {
         let io = Arc::new(Io::start_with(settings.threads).map_err(no_threads)?);
         signals::end_at_once(console).map_err(no_threads)?;
         let report = merge(&io, &settings)?;
+        console.schemas(|| operation::merged_schemas(&report.entities));
         let register =
             |database| catalog::register_lake(&io, &database, &settings.lake, &report.entities);
         let registered = database.filter(|_| !report.dry_run).map(register);
@@ -279,6 +282,7 @@ fn run_sql(args: &cli::Sql, console: &Arc<Console>) -> Result<(), Failure> {
         signals::end_at_once(console).map_err(no_threads)?;
         let mut stdout = std::io::stdout();
         let report = query(&io, &settings, &script, &mut Output::new(args.format(), &mut stdout))?;
+        console.schemas(|| operation::merged_schemas(report.table.as_slice()));
         let registered = args.database()?.zip(settings.into.as_ref()).map(|(database, into)| {
             catalog::register_lake(&io, &database, &into.lake, report.table.as_slice())
         });

@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
-use solder_operate::Subject;
+use solder_lake::merge::EntityReport;
+use solder_operate::{Schema, Subject};
 use solder_relationalize::new_run_id;
+use solder_relationalize::relation::Column;
+use solder_relationalize::report::TableReport;
 
+use crate::catalog::described;
 use crate::cli::Command;
 
 /// The name of a command that does something; `None` for those that only show what is there.
@@ -91,6 +95,21 @@ pub(crate) fn subject(name: &'static str, command: &Command) -> Subject {
         subject.name = last.to_string_lossy().into_owned();
     }
     subject
+}
+
+/// What tables of a curated place hold.
+pub(crate) fn schemas(tables: &[TableReport]) -> Vec<Schema> {
+    tables.iter().map(|table| schema(&table.name, &table.schema)).collect()
+}
+
+/// What tables hold that a merge brought.
+pub(crate) fn merged_schemas(entities: &[EntityReport]) -> Vec<Schema> {
+    let tables = entities.iter().flat_map(|entity| &entity.tables);
+    tables.map(|table| schema(&table.name, &table.schema)).collect()
+}
+
+fn schema(table: &str, columns: &[Column]) -> Schema {
+    Schema { table: table.to_owned(), columns: columns.iter().map(described).collect() }
 }
 
 fn of_relationalize(subject: &mut Subject, args: &crate::cli::Relationalize) {

@@ -5,6 +5,7 @@ mod merged;
 mod page;
 mod registered;
 mod set_aside;
+mod stages;
 pub(crate) mod tally;
 
 use std::collections::HashMap;
@@ -88,6 +89,7 @@ pub(crate) fn summary(report: &Report, output: &str, has_threshold: bool) -> Str
             sent.map(|(kind, number)| format!("{} {kind}", thousands(number))).collect();
         let _ = writeln!(text, "requests: {}", sent.join(", "));
     }
+    text.push_str(&stages::line(&report.times));
     if report.records_quarantined > 0 {
         text.push_str(&quarantine_lines(report, output, has_threshold));
     }
@@ -130,7 +132,7 @@ pub(crate) fn shard(report: &ShardReport) -> String {
         count(report.records_read, "record"),
         count(report.objects_read, "object"),
         size(report.bytes_read),
-        report.duration_ms as f64 / 1000.0,
+        report.times.duration_ms as f64 / 1000.0,
     );
     if report.records_quarantined > 0 {
         let _ = writeln!(text, "{} set aside", count(report.records_quarantined, "bad record"));
@@ -143,7 +145,7 @@ fn read_line(report: &Report) -> String {
     let mut text = if report.objects_read == 0 && report.sequence == 0 {
         "nothing new".to_owned()
     } else {
-        let seconds = report.duration_ms as f64 / 1000.0;
+        let seconds = report.times.duration_ms as f64 / 1000.0;
         format!(
             "{} from {} ({}) in {seconds:.2} s",
             count(report.records_read, "record"),

@@ -6,6 +6,8 @@ use std::time::SystemTime;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::operation::Schema;
+
 /// How an operation ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -17,6 +19,8 @@ pub(crate) struct Ended {
     pub(crate) error: Option<String>,
     /// The report of the command; null where there is none.
     pub(crate) report: Value,
+    /// The columns of the tables that it wrote, as far as it told them.
+    pub(crate) schemas: Vec<Schema>,
 }
 
 /// The exit code of a program that SIGINT or SIGTERM ended.

@@ -33,5 +33,5 @@ mod traces;
 
 pub use environment::StepEnvironment;
 pub use metrics::Metrics;
-pub use operation::{Host, Operation, PATIENCE, Subject};
+pub use operation::{Host, Operation, PATIENCE, Schema, Subject};
 pub use panics::exit_on_panic;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::catalog::Column;
 use crate::ended::{End, Ended};
 use crate::environment::{Environment, JOB_NAME, StepEnvironment};
 use crate::lineage::Lineage;
@@ -69,6 +70,15 @@ impl Subject {
     }
 }
 
+/// What a table holds that a command wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schema {
+    /// The table's name.
+    pub table: String,
+    /// Its columns, in order.
+    pub columns: Vec<Column>,
+}
+
 /// The program, as observers know it.
 pub trait Host: Send + Sync {
     /// Something of an observer went wrong; the run goes on.
@@ -105,6 +115,7 @@ struct Observed {
     /// Closed when all observers are done.
     done: Mutex<Receiver<()>>,
     report: Mutex<Value>,
+    schemas: Mutex<Vec<Schema>>,
     /// The exit code that observers were told.
     told: Mutex<Option<u8>>,
     /// A signal has come.
@@ -153,6 +164,13 @@ impl Operation {
         }
     }
 
+    /// What the tables hold that the command wrote, for the end; asked only where somebody is told.
+    pub fn schemas(&self, schemas: impl FnOnce() -> Vec<Schema>) {
+        if let Some(observed) = self.0.as_ref().filter(|observed| observed.lineage.is_some()) {
+            *lock(&observed.schemas) = schemas();
+        }
+    }
+
     /// The operation has ended: all observers are told, once, and waited for as long as they may take. Gives the
     /// exit code that they were told, which is another one when another thread was faster.
     pub fn end(&self, exit_code: u8, error: Option<String>) -> u8 {
@@ -163,7 +181,8 @@ impl Operation {
         }
         *told = Some(exit_code);
         let report = lock(&observed.report).take();
-        let ended = Ended { at: SystemTime::now(), exit_code, error, report };
+        let schemas = std::mem::take(&mut *lock(&observed.schemas));
+        let ended = Ended { at: SystemTime::now(), exit_code, error, report, schemas };
         let is_stopped = ended.is_stopped();
         observed.end.send_replace(Some(Arc::new(ended)));
         observed.wait(is_stopped);
@@ -237,6 +256,7 @@ impl Observed {
             end,
             done: Mutex::new(done),
             report: Mutex::new(Value::Null),
+            schemas: Mutex::default(),
             told: Mutex::new(None),
             is_stopping: AtomicBool::new(false),
         }
@@ -309,6 +329,7 @@ mod tests {
         let subject = || -> Subject { panic!("what it is, is not even asked") };
         let operation = Operation::begin_in(environment, subject, Arc::new(Silent));
         assert!(operation.0.is_none());
+        operation.schemas(|| panic!("nobody is told what tables hold"));
         assert_eq!(operation.end(65, None), 65);
     }
 

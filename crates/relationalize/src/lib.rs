@@ -6,9 +6,10 @@
 //!               of records           seen        their names   files      commits them
 //! ```
 //!
-//! `nest` goes the way back, from tables to records. `job` knows the whole way of a run, `pipeline` that of one entity. The program `engine` is a thin
-//! layer over [`relationalize`].
+//! `nest` goes the way back, from tables to records. `job` knows the whole way of a run, `pipeline` that of one entity, and
+//! [`clock`] where its time goes. The program `engine` is a thin layer over [`relationalize`].
 
+pub mod clock;
 pub mod curated;
 mod drift;
 pub mod error;

@@ -18,6 +18,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use solder_landing::{Object, Place};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::clock::{Busy, Clock, Phase, Work};
 use crate::error::{Error, Signal};
 use crate::io::Io;
 use crate::pool::Pool;
@@ -68,6 +69,8 @@ pub struct EntityTask<'a> {
     pub joins: BTreeMap<String, u64>,
     /// The objects are not all of the entity's: what takes all of it to decide is left to who has it.
     pub is_part: bool,
+    /// The clock of the run.
+    pub clock: &'a Clock,
 }
 
 impl<'a> EntityTask<'a> {
@@ -78,6 +81,7 @@ impl<'a> EntityTask<'a> {
         origin: Origin,
         objects: Arc<Vec<Object>>,
         staging: Place,
+        clock: &'a Clock,
     ) -> EntityTask<'a> {
         EntityTask {
             name,
@@ -101,6 +105,7 @@ impl<'a> EntityTask<'a> {
             first_record: 0,
             joins: BTreeMap::new(),
             is_part: false,
+            clock,
         }
     }
 
@@ -282,11 +287,13 @@ pub fn relationalize_entity(
             maps.found.dedup();
             let paths: Vec<String> = maps.found.iter().map(ToString::to_string).collect();
             crew.progress.event(Event::Again { entity: task.name, paths: &paths });
+            task.clock.lap(Phase::Discover);
             continue;
         }
         let num_texts = texts.len();
         texts.extend(collector.lost_timestamps()?);
         if texts.len() > num_texts {
+            task.clock.lap(Phase::Discover);
             continue;
         }
         maps.committed = found.committed;
@@ -319,7 +326,8 @@ fn read_all(
     quarantine: &mut QuarantineWriter,
 ) -> Result<u64, Error> {
     let sources = Sources::new(crew.io.clone(), task.origin.clone(), task.objects.clone());
-    let blocks = Blocks::new(sources, task.blocks.clone());
+    let busy = task.clock.busy();
+    let blocks = Blocks::new(sources, task.blocks.clone(), busy.clone());
     let hashes: Arc<Vec<u128>> =
         Arc::new(task.objects.iter().map(|object| xxh3_128(object.key.as_bytes())).collect());
     let (messages, inbox) = unbounded();
@@ -339,6 +347,7 @@ fn read_all(
         shape_only: collector.shape_only.clone(),
         hashes,
         messages,
+        busy,
     };
     let reader = std::thread::Builder::new()
         .name("reader".to_owned())
@@ -366,6 +375,7 @@ struct Workers {
     shape_only: Arc<AtomicBool>,
     hashes: Arc<Vec<u128>>,
     messages: Sender<Message>,
+    busy: Arc<Busy>,
 }
 
 fn read_blocks(mut blocks: Blocks, free_buffers: &Receiver<Vec<u8>>, workers: &Workers) {
@@ -393,7 +403,7 @@ impl Workers {
     fn shred(&self, number: u64, block: Block, permits: Vec<Vec<u8>>) {
         let (shredders, plan) = (self.shredders.clone(), self.plan.clone());
         let (hashes, messages) = (self.hashes.clone(), self.messages.clone());
-        let shape_only = self.shape_only.clone();
+        let (shape_only, busy) = (self.shape_only.clone(), self.busy.clone());
         let is_huge = block.bytes.len() > 2 * self.block_bytes;
         self.pool.spawn(move || {
             let mut guard = PanicGuard { messages: Some(messages) };
@@ -405,7 +415,7 @@ impl Workers {
                 false if is_huge => Keep::Rows,
                 false => Keep::All,
             };
-            let shredded = shredder.shred(&block, &hashes, keep);
+            let shredded = busy.time(Work::Shred, || shredder.shred(&block, &hashes, keep));
             shredders.lock().unwrap_or_else(PoisonError::into_inner).push(shredder);
             if let Some(messages) = guard.messages.take() {
                 let _ = messages.send(Message::Shredded { number, shredded, block, permits });
@@ -508,6 +518,7 @@ impl<'a> Collector<'a> {
             task.staging.clone(),
             task.prefix.clone(),
             task.limits,
+            task.clock.busy(),
         );
         let joins = task
             .joins

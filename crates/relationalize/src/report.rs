@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use solder_landing::Requests;
 
+use crate::clock::Times;
+use crate::relation::Column;
 use crate::shred::Counts;
 
 /// The report of `engine relationalize`.
@@ -43,8 +45,9 @@ pub struct Report {
     /// What stores were asked, for input and output together; absent when both are on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<Requests>,
-    /// Wall time in milliseconds.
-    pub duration_ms: u64,
+    /// When it ran, and where its time went.
+    #[serde(flatten)]
+    pub times: Times,
     /// The tables written.
     pub tables: Vec<TableReport>,
     /// What is new or wider than in earlier runs (R11).
@@ -85,6 +88,9 @@ pub struct TableReport {
     pub rows_written: u64,
     /// Columns.
     pub columns: usize,
+    /// What they are; too much for a report, and told to observers who ask (O4).
+    #[serde(skip)]
+    pub schema: Vec<Column>,
     /// Files.
     pub files: usize,
     /// Bytes of all files.

@@ -162,7 +162,7 @@ impl Lines {
             "changes": report.changes.len(),
             "choices": report.choices.len(),
             "counts": report.counts,
-            "duration_ms": report.duration_ms,
+            "duration_ms": report.times.duration_ms,
         });
         if let Value::Object(fields) = &mut fields {
             let requests = report.requests.map(|requests| ("requests", json!(requests)));

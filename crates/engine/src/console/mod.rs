@@ -16,7 +16,7 @@ use clap::ValueEnum;
 use serde_json::Value;
 use signal_hook::consts::SIGTERM;
 use solder_lake::Error;
-use solder_operate::{Host, Metrics, Operation, StepEnvironment};
+use solder_operate::{Host, Metrics, Operation, Schema, StepEnvironment};
 use solder_relationalize::Settings;
 use solder_relationalize::progress::{Event, Progress, Taken};
 use solder_relationalize::readable::count;
@@ -77,6 +77,13 @@ impl Console {
     pub(crate) fn report(&self, report: &Value) {
         if let Some(operation) = self.operation.get() {
             operation.report(report);
+        }
+    }
+
+    /// What the tables hold that the command wrote, for observers.
+    pub(crate) fn schemas(&self, schemas: impl FnOnce() -> Vec<Schema>) {
+        if let Some(operation) = self.operation.get() {
+            operation.schemas(schemas);
         }
     }
 

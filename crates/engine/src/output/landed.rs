@@ -8,7 +8,7 @@ use solder_relationalize::readable::{count, thousands};
 /// A line on the table that took the rows, and its new columns.
 pub(crate) fn landed(report: &SqlReport, lake: &str) -> String {
     let Some(entity) = &report.table else { return String::new() };
-    let seconds = report.duration_ms as f64 / 1000.0;
+    let seconds = report.times.duration_ms as f64 / 1000.0;
     let name = &entity.name;
     if entity.already_merged {
         return format!("{name}: the rows of this run came into {lake} before: nothing to do\n");

@@ -23,7 +23,7 @@ pub(crate) fn merged(report: &MergeReport, lake: &str) -> String {
     for finding in &report.findings {
         text.push_str(&super::finding(finding));
     }
-    let seconds = report.duration_ms as f64 / 1000.0;
+    let seconds = report.times.duration_ms as f64 / 1000.0;
     let _ = match report.dry_run {
         true => writeln!(text, "nothing was written to {lake}: a dry run of {seconds:.2} s"),
         false => writeln!(text, "in {lake} after {seconds:.2} s"),

@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use solder_relationalize::readable::{count, size, thousands};
 
 use super::set_aside::{Record, SetAside};
+use super::stages;
 use super::tally::{self, items};
 
 const STYLE: &str = include_str!("page.css");
@@ -60,13 +61,14 @@ fn as_job(report: &Json) -> Json {
     json!({
         "job": format!("engine {}", if name == "mart" { "sql" } else { name }),
         "run_id": report["run_id"],
+        "started_at": report["started_at"],
         "exit_code": report["exit_code"].as_u64().unwrap_or(0),
         "duration_ms": report["duration_ms"].as_u64().unwrap_or(0),
         "steps": [step],
     })
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -257,6 +259,7 @@ fn details(page: &mut String, step: &Json, set_aside: &SetAside) {
             escaped(command)
         );
     }
+    stages::bars(page, report);
     streams(page, report);
     if report["records_read"].is_u64() {
         tables(page, report);

@@ -54,6 +54,15 @@ impl Span {
     fn nanos(&self, name: &str) -> u64 {
         self.text(name).parse().unwrap()
     }
+
+    /// Begin and end.
+    fn times(&self) -> (u64, u64) {
+        (self.nanos("startTimeUnixNano"), self.nanos("endTimeUnixNano"))
+    }
+
+    fn is_stage(&self) -> bool {
+        self.attributes.contains_key("solder.stage")
+    }
 }
 
 fn attributes(json: &Value) -> BTreeMap<String, Value> {
@@ -120,6 +129,9 @@ fn o1_observers_change_nothing(#[case] url: fn() -> String) {
         let without_time = |outcome: &Outcome| {
             let mut report: Value = serde_json::from_str(&outcome.stdout).unwrap();
             report["duration_ms"].take();
+            report["started_at"].take();
+            let stages = report["stages"].as_array_mut().into_iter().flatten();
+            stages.for_each(|stage| *stage = stage["name"].take());
             let tables = report["tables"].as_array_mut().into_iter().flatten();
             tables.for_each(|table| drop(table["bytes"].take()));
             report
@@ -165,7 +177,8 @@ fn o3_a_command_is_a_span() {
     assert_eq!((outcome.code, warnings(&outcome)), (0, Vec::new()), "{outcome:?}");
     let asked = collector.asked();
     assert_eq!(asked[0].header("x-key"), "abc");
-    let found = spans(&asked);
+    let mut found = spans(&asked);
+    found.retain(|(span, _)| !span.is_stage());
     let [(span, resource)] = found.as_slice() else { panic!("{found:#?}") };
     assert_eq!(resource["service.name"], "solder");
     assert_eq!(resource["deployment.environment"], "test");
@@ -184,6 +197,45 @@ fn o3_a_command_is_a_span() {
     }
     let lasted = span.nanos("endTimeUnixNano") - span.nanos("startTimeUnixNano");
     assert!(lasted < 60_000_000_000, "{lasted}");
+}
+
+/// O3, O9: a stage is a span within its command's time, and ends where the next one begins.
+#[test]
+fn o3_stages_are_spans_below_their_command() {
+    let collector = Collector::start();
+    let folder = shop();
+    let variables = [(TRACES, collector.url.as_str())];
+    let all = |arguments: &str| -> (Span, Vec<Span>) {
+        let before = spans(&collector.asked()).len();
+        let outcome = run(&folder, arguments, &variables);
+        assert_eq!((outcome.code, warnings(&outcome)), (0, Vec::new()), "{outcome:?}");
+        let found = spans(&collector.asked()).into_iter().skip(before).map(|(span, _)| span);
+        let (stages, mut commands): (Vec<Span>, Vec<Span>) = found.partition(Span::is_stage);
+        (commands.remove(0), stages)
+    };
+    for (arguments, names) in [
+        ("relationalize raw curated --key id", "list transform commit"),
+        (
+            "merge --staging curated --into lake",
+            "list list join commit join write commit join write commit",
+        ),
+    ] {
+        let (command, stages) = all(arguments);
+        let found: Vec<&str> = stages.iter().map(|stage| stage.text("name")).collect();
+        assert_eq!(found.join(" "), names);
+        let (mut at, end) = command.times();
+        for stage in &stages {
+            assert_eq!(stage.text("parentSpanId"), command.text("spanId"));
+            assert_eq!(stage.text("traceId"), command.text("traceId"));
+            assert!(stage.times().0 >= at && stage.times().1 <= end, "{command:?} {stage:?}");
+            at = stage.times().1;
+        }
+        let touching = stages.windows(2).all(|two| two[0].times().1 == two[1].times().0);
+        assert!(touching, "{stages:#?}");
+        let has = |name: &str| stages.iter().any(|stage| stage.attributes.contains_key(name));
+        let is_merge = arguments.starts_with("merge");
+        assert_eq!((has("solder.busy_ms.shred"), has("solder.table")), (!is_merge, is_merge));
+    }
 }
 
 #[rstest]
@@ -238,7 +290,8 @@ fn o3_a_job_is_one_trace() {
         assert!(step.nanos("startTimeUnixNano") >= job.nanos("startTimeUnixNano"));
         assert!(step.nanos("startTimeUnixNano") <= command.nanos("startTimeUnixNano"));
     }
-    assert_eq!(found.len(), 7, "{found:#?}");
+    let others = found.iter().filter(|(span, _)| !span.is_stage());
+    assert_eq!(others.count(), 7, "{found:#?}");
     assert!(by_name("engine merge").attributes["solder.job"] == "run.solder.merge");
 }
 
@@ -286,6 +339,25 @@ fn o4_datasets_of_a_run() {
     let expected = [("curated/orders", 2), ("curated/orders__items", 2)];
     let expected = expected.map(|(name, rows)| (format!("{folder_name}/{name}"), rows));
     assert_eq!(outputs, BTreeMap::from(expected));
+    assert_eq!(told[0]["outputs"][0]["facets"], Value::Null, "nothing is written yet");
+    let fields = |table: &str| -> Vec<String> {
+        let mut outputs = told[1]["outputs"].as_array().unwrap().iter();
+        let is_table = |output: &&Value| output["name"].as_str().unwrap().ends_with(table);
+        let fields = &outputs.find(is_table).unwrap()["facets"]["schema"]["fields"];
+        let words = |field: &Value| {
+            ["name", "type", "description"].map(|key| field[key].as_str().unwrap()).join(" ")
+        };
+        fields.as_array().unwrap().iter().map(words).collect()
+    };
+    let expected = [
+        "_seq bigint $",
+        "id bigint $.id",
+        "customer__name string $.customer.name",
+        "items__len int $.items",
+    ];
+    assert_eq!(fields("curated/orders"), expected);
+    let items = fields("curated/orders__items");
+    assert!(items.contains(&"price double $.items[*].price".to_owned()), "{items:?}");
 
     run(&folder, arguments, &variables);
     let again = events(&collector.asked());
@@ -329,6 +401,14 @@ fn o4_steps_are_parts_of_their_job() {
         let datasets = event[key].as_array().unwrap().iter();
         datasets.map(|dataset| dataset["name"].as_str().unwrap().to_owned()).collect()
     };
+    let merged = of("run.solder.merge")[1]["outputs"].as_array().unwrap();
+    for table in merged {
+        let fields = table["facets"]["schema"]["fields"].as_array().unwrap();
+        let has = |path: &str| fields.iter().any(|field| field["description"] == path);
+        let is_root = table["name"].as_str().unwrap().ends_with("/orders");
+        let path = if is_root { "$.customer.name" } else { "$.items[*].sku" };
+        assert!(has(path) && fields.iter().all(|field| field["name"] != "_seq"), "{table:#}");
+    }
     let written = names(of("run.solder.relationalize.shop")[1], "outputs");
     let read = names(of("run.solder.merge")[1], "inputs");
     assert!(read.len() == 1 && written.contains(&read[0]), "{read:?} of {written:?}");

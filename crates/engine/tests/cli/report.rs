@@ -159,3 +159,99 @@ fn a_full_stdout_keeps_the_report_from_nobody_else() {
     let (code, report) = run(&mixed(), "--error-threshold 0");
     assert_eq!((code, &report["exit_code"]), (Some(65), &Value::from(65)));
 }
+
+/// The report of a command, and the names of its stages, whose times fit into the command's.
+fn staged(folder: &Folder, arguments: &str) -> (Value, String) {
+    let outcome = folder.engine(&format!("{arguments} --report json"));
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let mut at = 0;
+    let mut names = Vec::new();
+    for stage in report["stages"].as_array().unwrap() {
+        let of = |key: &str| stage[key].as_u64().unwrap();
+        assert_eq!(of("started_ms"), at, "each begins where the last one ended: {report:#}");
+        at += of("wall_ms");
+        let busy = stage["busy_ms"].as_object().into_iter().flatten();
+        let busy: u64 = busy.map(|(_, busy_ms)| busy_ms.as_u64().unwrap()).sum();
+        // Two workers, the reader, who collects; and the millisecond that wall time is cut by.
+        assert!(busy <= 4 * (of("wall_ms") + 1), "more than there is time for: {report:#}");
+        names.push(stage["name"].as_str().unwrap().to_owned());
+    }
+    assert!(at <= report["duration_ms"].as_u64().unwrap(), "{report:#}");
+    (report, names.join(" "))
+}
+
+/// The works of a stage.
+fn works<'r>(report: &'r Value, stage: &str) -> Vec<&'r str> {
+    let mut stages = report["stages"].as_array().unwrap().iter();
+    let stage = stages.find(|found| found["name"] == stage).unwrap();
+    stage["busy_ms"].as_object().into_iter().flatten().map(|(work, _)| work.as_str()).collect()
+}
+
+/// O9: what is read twice is two stages, as is what is brought to a wider schema.
+#[test]
+fn o9_stages_of_a_run() {
+    let maps: String = (0..40).map(|n| format!("{{\"id\":{n},\"m\":{{\"k{n}\":1}}}}\n")).collect();
+    let maps = zstd::encode_all(maps.as_bytes(), 3).unwrap();
+    let folder = Folder::new().with("raw/1.ndjson.zst", maps);
+    let run = "relationalize raw curated --table t --key id --bookmark --threads 2 --map-keys 10";
+    let (report, names) = staged(&folder, run);
+    assert_eq!(names, "list discover transform commit");
+    for stage in ["discover", "transform"] {
+        let expected = ["read", "decompress", "frame", "shred", "encode", "write"];
+        assert_eq!(works(&report, stage), expected[..if stage == "discover" { 4 } else { 6 }]);
+    }
+
+    folder.write("raw/2.ndjson", "{\"id\":99,\"new\":true}\n");
+    let (report, names) = staged(&folder, run);
+    assert_eq!(names, "list transform rewrite commit");
+    assert_eq!(works(&report, "transform"), ["read", "frame", "shred", "encode", "write"]);
+    assert!(report["started_at"].as_str().unwrap().ends_with('Z'));
+
+    assert_eq!(staged(&folder, run).1, "list transform commit", "nothing is new");
+    let again = folder.engine(&format!("{run} --run-id r --report json"));
+    assert_eq!(again.code, 0);
+    let done = folder.engine(&format!("{run} --run-id r --report json"));
+    let done: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((&done["already_committed"], &done["stages"]), (&true.into(), &Value::Null));
+}
+
+/// O9: of shards and their commit; of merges and results, each for its table.
+#[test]
+fn o9_stages_of_other_commands() {
+    let folder = Folder::new().with("raw/orders/1.ndjson", ORDERS);
+    folder.engine("plan raw curated --key id --run-id r");
+    let (report, names) = staged(&folder, "shard curated --run-id r --number 0 --threads 2");
+    assert_eq!(names, "list transform commit");
+    assert!(works(&report, "transform").contains(&"shred"), "{report:#}");
+    assert_eq!(staged(&folder, "commit curated --run-id r").1, "list transform commit");
+
+    let merge = "merge --staging curated --into lake";
+    let (report, names) = staged(&folder, merge);
+    assert_eq!(names, "list list join commit join write commit join write commit");
+    let tables = report["stages"].as_array().unwrap().iter().skip(1);
+    let tables: Vec<_> = tables.map(|stage| stage["table"].as_str().unwrap()).collect();
+    let (root, child) = ("orders", "orders__items");
+    assert_eq!(tables, [root, root, root, child, child, child, root, root, root]);
+    assert_eq!(staged(&folder, merge).1, "list list", "nothing waits");
+
+    folder.write(
+        "n.sql",
+        "create table counted as select count(*) as n from orders; select n from counted",
+    );
+    let (_, names) = staged(&folder, "sql n.sql --lake lake --into lake");
+    assert_eq!(names, "list query check list join write commit");
+}
+
+/// J5, O9: the page shows stages as bars.
+#[test]
+fn j5_stages_stand_on_the_page() {
+    let folder = mixed();
+    let run = folder.engine("relationalize raw curated --report html=page.html");
+    assert_eq!(run.code, 0, "{run:?}");
+    let page = folder.read("page.html");
+    for stage in ["<b>list</b>", "<b>transform</b>", ">shred</span>", "<b>commit</b>"] {
+        assert!(page.contains(stage), "{stage}: {page}");
+    }
+    assert!(page.contains(", begun 20"), "{page}");
+}

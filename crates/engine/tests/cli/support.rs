@@ -101,7 +101,12 @@ pub fn filters() -> insta::internals::SettingsBindDropGuard {
     settings.add_filter(r"\d+\.\d\d s\b", "[time]");
     settings.add_filter(r" +\d+(\.\d)? k?B\n", " [size]\n");
     settings.add_filter(r"( +)size\n", " size\n");
-    settings.add_filter(r#""duration_ms": \d+"#, r#""duration_ms": "[time]""#);
+    settings.add_filter(r#""(duration_ms|started_ms|wall_ms)": \d+"#, r#""$1": "[time]""#);
+    settings.add_filter(r#""started_at": "[^"]+""#, r#""started_at": "[time]""#);
+    let works = "read|decompress|frame|shred|encode|write";
+    settings.add_filter(&format!(r#""({works})": \d+"#), r#""$1": "[time]""#);
+    // A slow machine has more to tell.
+    settings.add_filter(r"time of all threads: .*\n", "");
     settings.add_filter(r#""bytes": \d+"#, r#""bytes": "[size]""#);
     settings.bind_to_scope()
 }

@@ -25,9 +25,9 @@ mod settings;
 mod staging;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use solder_relationalize::Io;
+use solder_relationalize::clock::{Clock, Phase};
 
 use crate::error::Error;
 use crate::expect::expect;
@@ -56,9 +56,13 @@ use entity::Merging;
 /// failed are merged; of that one, every table is as it was or as the merge wants it, and the same call
 /// goes on from there.
 pub fn merge(io: &Arc<Io>, settings: &MergeSettings) -> Result<MergeReport, Error> {
-    let began = Instant::now();
+    let clock = Clock::start();
     let staging = Staging::read(io, &settings.staging, &settings.tables)?;
+    clock.lap(Phase::List);
     let findings = check_staged(io, settings)?;
+    if !settings.expectations.is_empty() {
+        clock.lap(Phase::Check);
+    }
     let lake = Lake::open(&settings.lake)?;
     let mounts = [&staging.mount, lake.mount()];
     let engine = Engine::new(settings.memory_bytes, settings.threads, &mounts)?;
@@ -66,10 +70,10 @@ pub fn merge(io: &Arc<Io>, settings: &MergeSettings) -> Result<MergeReport, Erro
         if !settings.dry_run {
             lake.check_store().await?;
         }
-        merge_staged(&lake, &engine, &staging, settings).await
+        merge_staged(&lake, &engine, &staging, settings, &clock).await
     })?;
-    let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(MergeReport { dry_run: settings.dry_run, findings, entities, duration_ms })
+    let times = clock.times();
+    Ok(MergeReport { dry_run: settings.dry_run, findings, entities, times })
 }
 
 /// What is expected of the staged rows and does not hold, when none of it is a failure (C3).
@@ -99,10 +103,11 @@ pub(crate) async fn merge_staged(
     engine: &Engine,
     staging: &Staging,
     settings: &MergeSettings,
+    clock: &Clock,
 ) -> Result<Vec<EntityReport>, Error> {
     let workers = Workers::new(settings.threads);
     // Before any of them is merged, so that a missing key of one leaves the others as they are.
-    let parts = (lake, engine, &workers);
+    let parts = (lake, engine, &workers, clock);
     let entities = staging.entities.iter();
     let mergings = entities.map(|entity| Merging::new(parts, staging, entity, settings));
     let mut reports = Vec::new();

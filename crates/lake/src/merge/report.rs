@@ -1,6 +1,8 @@
 //! What a merge did, in Delta's words (M10).
 
 use serde::Serialize;
+use solder_relationalize::clock::Times;
+use solder_relationalize::relation::Column;
 
 use crate::maintain::Finding;
 
@@ -14,8 +16,9 @@ pub struct MergeReport {
     pub findings: Vec<Finding>,
     /// The entities; one stands here twice when a merge of it that had broken off was finished first.
     pub entities: Vec<EntityReport>,
-    /// Wall time in milliseconds.
-    pub duration_ms: u64,
+    /// When it ran, and where its time went.
+    #[serde(flatten)]
+    pub times: Times,
 }
 
 /// What became of one entity.
@@ -68,6 +71,9 @@ pub struct TableReport {
     pub columns_added: Vec<String>,
     /// Columns with a wider type.
     pub columns_widened: Vec<String>,
+    /// All columns; too much for a report, and told to observers who ask (O4).
+    #[serde(skip)]
+    pub schema: Vec<Column>,
     /// Counts.
     #[serde(flatten)]
     pub metrics: Metrics,

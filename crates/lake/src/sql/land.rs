@@ -14,6 +14,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use solder_landing::Place;
+use solder_relationalize::clock::{Clock, Phase};
 use solder_relationalize::curated::DataFile;
 use solder_relationalize::relation::{Column, Role, arrow_field};
 use solder_relationalize::shape::ColumnType;
@@ -46,11 +47,11 @@ const KEYS: Statement = Statement::new(
 /// the table holds what a merge of records brought.
 pub async fn land(
     engine: &Engine,
-    lake: &Lake,
+    (lake, spill): (&Lake, &Path),
     into: &Into,
     rows: DataFrame,
     settings: &SqlSettings,
-    spill: &Path,
+    clock: &Clock,
 ) -> Result<EntityReport, Error> {
     check_target(lake, into).await?;
     let columns = columns(rows.schema().as_arrow())?;
@@ -59,6 +60,7 @@ pub async fn land(
     let io = |source| Error::Spill { folder: spill.display().to_string(), source };
     let folder = tempfile::Builder::new().prefix("solder-sql-").tempdir_in(spill).map_err(io)?;
     let num_rows = stage(rows, &columns, &folder.path().join(FILE), into).await?;
+    clock.lap(Phase::Query);
 
     let place = Place::parse(&folder.path().to_string_lossy())?;
     let mount = place.mount()?;
@@ -72,13 +74,14 @@ pub async fn land(
     let staging = staging(into, place, mount, columns, file);
     let engine = engine.with_mounts(&[&staging.mount, lake.mount()])?;
     check_rows(&engine, into, &staging).await?;
+    clock.lap(Phase::Check);
 
     let mut merge = MergeSettings::new(&staging.place.to_string(), &into.lake);
     merge.memory_bytes = settings.memory_bytes;
     merge.threads = settings.threads;
     let rule = Rule { mode: Some(into.mode), key: into.key.clone(), ..Rule::default() };
     merge.rules = vec![(None, rule)];
-    let merged = merge_staged(lake, &engine, &staging, &merge).await;
+    let merged = merge_staged(lake, &engine, &staging, &merge, clock).await;
     let mut reports = merged.map_err(of_result)?;
     let mut report = reports.pop().unwrap_or_default();
     report.num_records = num_rows;

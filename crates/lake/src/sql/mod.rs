@@ -17,12 +17,12 @@ mod script;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use serde::Serialize;
 use solder_relationalize::Io;
+use solder_relationalize::clock::{Clock, Phase, Times};
 
 use crate::error::Error;
 use crate::lake::Lake;
@@ -76,8 +76,9 @@ pub struct SqlReport {
     /// What became of the table that took them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<EntityReport>,
-    /// Wall time in milliseconds.
-    pub duration_ms: u64,
+    /// When it ran, and where its time went.
+    #[serde(flatten)]
+    pub times: Times,
 }
 
 /// Runs the statements of a script one after the other; the rows of the last one go to the output, or into
@@ -93,7 +94,7 @@ pub fn query(
     script: &Script,
     output: &mut Output<'_>,
 ) -> Result<SqlReport, Error> {
-    let began = Instant::now();
+    let clock = Clock::start();
     let tables = Tables::open(io, settings)?;
     let lake = settings.into.as_ref().map(|into| Lake::open(&into.lake)).transpose()?;
     let mut mounts = tables.mounts();
@@ -101,25 +102,29 @@ pub fn query(
     let spilled = spill_folder();
     let engine = Engine::new(settings.memory_bytes, settings.threads, &mounts)?;
     let context = context(&engine, settings.threads, &tables)?;
+    clock.lap(Phase::List);
     let mut report = io.wait(async {
         let statements = script.statements()?;
         let mut report = SqlReport { num_statements: statements.len(), ..SqlReport::default() };
         for (at, statement) in statements.into_iter().enumerate() {
             let rows = plan(&context, &tables, script, statement).await?;
             let is_last = at + 1 == report.num_statements;
-            match (&settings.into, &lake) {
-                (Some(into), Some(lake)) if is_last => {
-                    let landed = land::land(&engine, lake, into, rows, settings, &spilled).await?;
-                    report.num_rows = landed.num_records;
-                    report.table = Some(landed);
-                }
-                _ if is_last => report.num_rows = output::write(rows, script, output).await?,
-                _ => drop(rows.collect().await.map_err(|error| script.failed(error))?),
+            if let (true, Some(into), Some(lake)) = (is_last, &settings.into, &lake) {
+                let places = (lake, spilled.as_path());
+                let landed = land::land(&engine, places, into, rows, settings, &clock).await?;
+                report.num_rows = landed.num_records;
+                report.table = Some(landed);
+                continue;
             }
+            match is_last {
+                true => report.num_rows = output::write(rows, script, output).await?,
+                false => drop(rows.collect().await.map_err(|error| script.failed(error))?),
+            }
+            clock.lap(Phase::Query);
         }
         Ok::<_, Error>(report)
     })?;
-    report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    report.times = clock.times();
     Ok(report)
 }
 

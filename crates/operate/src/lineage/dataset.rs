@@ -5,6 +5,8 @@
 use serde_json::{Value, json};
 use solder_landing::Place;
 
+use crate::catalog::Column;
+
 use super::event::facet;
 
 /// A dataset.
@@ -14,6 +16,8 @@ pub(super) struct Dataset {
     pub(super) name: String,
     /// Rows and bytes that came into it.
     pub(super) written: Option<(u64, Option<u64>)>,
+    /// What it holds; empty where that is not known.
+    pub(super) columns: Vec<Column>,
 }
 
 impl Dataset {
@@ -29,7 +33,7 @@ impl Dataset {
             }
         };
         let name = if name.is_empty() { "/" } else { name };
-        Some(Dataset { namespace, name: name.to_owned(), written: None })
+        Some(Dataset { namespace, name: name.to_owned(), written: None, columns: Vec::new() })
     }
 
     /// A table or stream below a place.
@@ -51,6 +55,12 @@ impl Dataset {
         self
     }
 
+    /// With what it holds.
+    pub(super) fn holding(mut self, columns: &[Column]) -> Dataset {
+        self.columns = columns.to_vec();
+        self
+    }
+
     /// As an input.
     pub(super) fn input(&self) -> Value {
         json!({ "namespace": self.namespace, "name": self.name })
@@ -59,6 +69,11 @@ impl Dataset {
     /// As an output.
     pub(super) fn output(&self) -> Value {
         let mut json = self.input();
+        if !self.columns.is_empty() {
+            let mut schema = facet("1-1-1/SchemaDatasetFacet");
+            schema["fields"] = self.columns.iter().map(field).collect();
+            json["facets"] = json!({ "schema": schema });
+        }
         if let Some((num_rows, num_bytes)) = self.written {
             let mut statistics = facet("1-0-2/OutputStatisticsOutputDatasetFacet");
             statistics["rowCount"] = num_rows.into();
@@ -69,6 +84,11 @@ impl Dataset {
         }
         json
     }
+}
+
+/// A column, described by the path that it comes from.
+fn field(column: &Column) -> Value {
+    json!({ "name": column.name, "type": column.data_type, "description": column.comment })
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! What is told of a run: events of OpenLineage.
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::catalog::Column;
 use crate::ended::Ended;
 use crate::operation::Subject;
 use crate::report;
@@ -146,13 +148,21 @@ impl Event<'_> {
         });
         let tables = report::tables(report).into_iter();
         let tables = tables.map(|table| (table.name, table.num_rows, table.num_bytes));
+        let schemas = self.schemas();
         landed.extend(streams.chain(tables).filter_map(|(name, num_rows, num_bytes)| {
-            Some(Dataset::below(place, &name)?.with(num_rows, num_bytes))
+            let columns = schemas.get(name.as_str()).copied().unwrap_or_default();
+            Some(Dataset::below(place, &name)?.with(num_rows, num_bytes).holding(columns))
         }));
         if landed.is_empty() {
             landed.extend(Dataset::of(place));
         }
         landed
+    }
+
+    /// What tables hold, by name.
+    fn schemas(&self) -> HashMap<&str, &[Column]> {
+        let schemas = self.ended.iter().flat_map(|ended| &ended.schemas);
+        schemas.map(|schema| (schema.table.as_str(), schema.columns.as_slice())).collect()
     }
 
     /// The report of a run that has done its work.
@@ -173,6 +183,8 @@ pub(super) fn facet(schema: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
+
+    use crate::operation::Schema;
 
     use super::*;
 
@@ -212,7 +224,8 @@ mod tests {
     }
 
     fn ended(exit_code: u8, report: Value) -> Ended {
-        Ended { at: SystemTime::UNIX_EPOCH, exit_code, error: None, report }
+        let at = SystemTime::UNIX_EPOCH;
+        Ended { at, exit_code, error: None, report, schemas: Vec::new() }
     }
 
     #[test]
@@ -227,7 +240,13 @@ mod tests {
         };
         let tables = [table("orders__items", 9), table("orders", 4)];
         let report = json!({ "entities": [{ "name": "orders", "tables": tables }] });
-        let event = event(Some(ended(0, report)));
+        let column = Column {
+            name: "sku".to_owned(),
+            data_type: "string".to_owned(),
+            comment: "$.items[*].sku".to_owned(),
+        };
+        let items = Schema { table: "orders__items".to_owned(), columns: vec![column] };
+        let event = event(Some(Ended { schemas: vec![items], ..ended(0, report) }));
         assert_eq!(event["eventType"], "COMPLETE");
         assert_eq!(event["eventTime"], "1970-01-01T00:00:00.000Z");
         assert_eq!(
@@ -238,6 +257,12 @@ mod tests {
             event["outputs"].as_array().unwrap().iter().map(|o| &o["name"]).collect();
         assert_eq!(names, ["lake/orders__items", "lake/orders"]);
         assert_eq!(event["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"], 10);
+        let schema = &event["outputs"][0]["facets"]["schema"];
+        let url = "https://openlineage.io/spec/facets/1-1-1/SchemaDatasetFacet.json#/$defs/SchemaDatasetFacet";
+        assert_eq!(schema["_schemaURL"], url);
+        let field = json!({ "name": "sku", "type": "string", "description": "$.items[*].sku" });
+        assert_eq!(schema["fields"], json!([field]));
+        assert_eq!(event["outputs"][1]["facets"], Value::Null, "nobody told its columns");
     }
 
     #[rstest]

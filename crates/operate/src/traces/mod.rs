@@ -1,4 +1,5 @@
-//! OpenTelemetry traces: one span for a command, one for each step of a job, sent together at the end.
+//! OpenTelemetry traces: one span for a command, one for each of its stages, one for each step of a job, sent together
+//! at the end.
 //!
 //! ```text
 //!   TRACEPARENT ──▶ Trace::begin     ids, as a child of who started the command
@@ -177,9 +178,30 @@ impl Trace {
         root.end_time = ended.at;
         root.status = status;
         let mut spans = vec![root];
-        let steps = ended.report["steps"].as_array().into_iter().flatten();
-        spans.extend(steps.filter_map(|step| self.step_span(step)));
+        let each = |name: &str| ended.report[name].as_array().into_iter().flatten();
+        spans.extend(each("steps").filter_map(|step| self.step_span(step)));
+        if let Some(started) = started_at(&ended.report) {
+            spans.extend(each("stages").filter_map(|stage| self.stage_span(stage, started)));
+        }
         spans
+    }
+
+    /// The span of a stage of a command that started then.
+    fn stage_span(&self, stage: &Value, started: SystemTime) -> Option<SpanData> {
+        let name = stage["name"].as_str()?;
+        let mut span = self.span(name.to_owned(), new_span_id());
+        span.parent_span_id = self.context.span_id();
+        span.start_time = started + Duration::from_millis(stage["started_ms"].as_u64()?);
+        span.end_time = span.start_time + Duration::from_millis(stage["wall_ms"].as_u64()?);
+        span.attributes.push(KeyValue::new("solder.stage", name.to_owned()));
+        if let Some(table) = stage["table"].as_str() {
+            span.attributes.push(KeyValue::new("solder.table", table.to_owned()));
+        }
+        let busy = stage["busy_ms"].as_object().into_iter().flatten();
+        span.attributes.extend(busy.filter_map(|(work, busy_ms)| {
+            Some(KeyValue::new(format!("solder.busy_ms.{work}"), busy_ms.as_i64()?))
+        }));
+        Some(span)
     }
 
     /// The span of a step that was begun.
@@ -231,6 +253,12 @@ impl Trace {
                 .build(),
         }
     }
+}
+
+/// When a command started, as it says itself: its stages are counted from there.
+fn started_at(report: &Value) -> Option<SystemTime> {
+    let started = report["started_at"].as_str()?.parse::<jiff::Timestamp>().ok()?;
+    Some(started.into())
 }
 
 /// Places as an attribute. What cannot be a place may hold credentials, and is not told.

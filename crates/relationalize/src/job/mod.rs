@@ -16,10 +16,10 @@ mod select;
 mod shards;
 
 use std::ops::Add;
-use std::time::Instant;
 
 use solder_landing::{Place, pause_at};
 
+use crate::clock::{Clock, Phase};
 use crate::curated::{Curated, Entity, Manifest};
 use crate::error::Error;
 use crate::pipeline::Crew;
@@ -46,7 +46,7 @@ pub fn relationalize(settings: &Settings, crew: &Crew) -> Result<Report, Error> 
 }
 
 fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error> {
-    let began = Instant::now();
+    let clock = Clock::start();
     // What cannot be understood is said before anything is looked up.
     check_run_id(&settings.run_id)?;
     let input = InputObjects::parse(settings)?;
@@ -66,12 +66,14 @@ fn relationalize_here(settings: &Settings, crew: &Crew) -> Result<Report, Error>
         return Ok(report);
     }
     let (settings, selection) = select_of(settings, &curated, &before, &found)?;
-    let run = Run::new(&settings, crew, &curated, &before, &selection)?;
+    let run = Run::new(&settings, crew, &curated, &before, &selection, &clock)?;
+    clock.lap(Phase::List);
     let mut report = run.finish(selection, &found.origin)?;
     // Its last requests, too, are requests of the run.
     drop(running);
+    clock.lap(Phase::Commit);
     report.requests = requests(found.origin.place(), &curated);
-    report.duration_ms = millis_since(began);
+    report.times = clock.times();
     crew.progress.end();
     Ok(report)
 }
@@ -111,10 +113,6 @@ fn select_of(
 fn requests(input: Option<&Place>, curated: &Curated) -> Option<solder_landing::Requests> {
     let places = [input, Some(curated.place())];
     places.into_iter().flatten().filter_map(Place::requests).reduce(Add::add)
-}
-
-fn millis_since(began: Instant) -> u64 {
-    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A run id is part of the names of files.
@@ -175,6 +173,7 @@ fn table_reports(
             rows: files.iter().map(|file| file.num_rows).sum(),
             rows_written: rows_written(table),
             columns: table.columns.len(),
+            schema: table.columns.clone(),
             files: files.len(),
             bytes: files.iter().map(|file| file.size_bytes).sum(),
             parent: parent.map(|parent| parent.name.clone()),

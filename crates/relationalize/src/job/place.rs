@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use solder_landing::Place;
 
+use crate::clock::Phase;
 use crate::curated::{DataFile, Entity, Publication, StoredShape};
 use crate::error::Error;
 use crate::pipeline::EntityResult;
@@ -119,9 +120,10 @@ impl Run<'_> {
 
     /// Rewrites the narrow files, in parallel.
     pub(super) fn finish_files(&mut self) -> Result<(), Error> {
-        if !self.finishing.is_empty() {
-            self.crew.progress.event(Event::Finishing { num_files: self.finishing.len() });
+        if self.finishing.is_empty() {
+            return Ok(());
         }
+        self.crew.progress.event(Event::Finishing { num_files: self.finishing.len() });
         let tasks: Vec<_> = self
             .finishing
             .iter()
@@ -147,6 +149,7 @@ impl Run<'_> {
                 file.size_bytes = size_bytes;
             }
         }
+        self.clock.lap(Phase::Rewrite);
         Ok(())
     }
 }

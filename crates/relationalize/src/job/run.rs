@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use solder_landing::{Object, Place, pause_at};
 
+use crate::clock::{Clock, Phase};
 use crate::curated::{
     Bookmark, Curated, DataFile, Entity, Manifest, Publication, ReadObject, StoredShape,
 };
@@ -46,6 +47,7 @@ pub(super) struct Run<'a> {
     pub(super) finishing: Vec<Finishing>,
     /// Quarantine files, staged, with their entity.
     pub(super) quarantine: Vec<(String, StagedQuarantine)>,
+    pub(super) clock: &'a Clock,
 }
 
 impl<'a> Run<'a> {
@@ -60,6 +62,7 @@ impl<'a> Run<'a> {
         curated: &'a Curated,
         before: &'a Manifest,
         selection: &Selection,
+        clock: &'a Clock,
     ) -> Result<Run<'a>, Error> {
         let report = Report {
             run_id: settings.run_id.clone(),
@@ -85,6 +88,7 @@ impl<'a> Run<'a> {
             report,
             finishing: Vec::new(),
             quarantine: Vec::new(),
+            clock,
         })
     }
 
@@ -97,6 +101,7 @@ impl<'a> Run<'a> {
         let num_entities = selection.entities.len();
         for selected in selection.entities {
             self.entity(selected, origin)?;
+            self.clock.lap(Phase::Transform);
         }
         self.tell_unused_rules(num_entities);
         pause_at("after-entities");
@@ -165,7 +170,14 @@ impl<'a> Run<'a> {
             committed: stored.map(|stored| &stored.layout),
             first_record: appends_to.map_or(0, |entity| entity.next_record),
             joins: appends_to.map(|entity| entity.joins.clone()).unwrap_or_default(),
-            ..EntityTask::new(settings, name, origin.clone(), objects, self.staging.clone())
+            ..EntityTask::new(
+                settings,
+                name,
+                origin.clone(),
+                objects,
+                self.staging.clone(),
+                self.clock,
+            )
         };
         let make_plan = || -> Result<(Plan, Shape), Error> {
             let mut plan = settings.plan(name);

@@ -14,11 +14,11 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use solder_landing::{Creation, Place, pause_at};
 
+use crate::clock::{Clock, Phase, Times};
 use crate::curated::{Curated, Manifest};
 use crate::error::Error;
 use crate::pipeline::{Crew, EntityTask, relationalize_entity};
@@ -34,7 +34,7 @@ use super::input::InputObjects;
 use super::parts::{Part, Parts};
 use super::run::Run;
 use super::select::{Selection, stored_shape};
-use super::{check_any, check_run_id, done_before, millis_since, requests, restore, select_of};
+use super::{check_any, check_run_id, done_before, requests, restore, select_of};
 
 /// The version of the form of plans and records.
 const FORMAT: u32 = 1;
@@ -102,8 +102,9 @@ pub struct ShardReport {
     /// What stores were asked; absent when all is on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<solder_landing::Requests>,
-    /// Wall time in milliseconds.
-    pub duration_ms: u64,
+    /// When it ran, and where its time went.
+    #[serde(flatten)]
+    pub times: Times,
 }
 
 /// What the shards of a run read.
@@ -213,7 +214,7 @@ fn shard_here(
     resources: Resources,
     crew: &Crew,
 ) -> Result<ShardReport, Error> {
-    let began = Instant::now();
+    let clock = Clock::start();
     check_run_id(run_id)?;
     let curated = Curated::open(crew.io.clone(), output)?;
     let before = curated.latest()?;
@@ -238,8 +239,11 @@ fn shard_here(
         staging: &staging,
         folder: format!("shard-{number}/{}", new_run_id()),
         crew,
+        clock: &clock,
     };
+    clock.lap(Phase::List);
     let read = attempt.read(slices);
+    clock.lap(Phase::Transform);
     pause_at("before-record");
     let created = read.and_then(|parts| {
         report.add(&parts, slices);
@@ -259,8 +263,9 @@ fn shard_here(
             ..ShardReport::default()
         };
     }
+    clock.lap(Phase::Commit);
     report.requests = requests(Some(&staging), &curated);
-    report.duration_ms = millis_since(began);
+    report.times = clock.times();
     crew.progress.end();
     Ok(report)
 }
@@ -285,7 +290,7 @@ fn commit_here(
     resources: Resources,
     crew: &Crew,
 ) -> Result<Report, Error> {
-    let began = Instant::now();
+    let clock = Clock::start();
     check_run_id(run_id)?;
     let curated = Curated::open(crew.io.clone(), output)?;
     let seen = curated.latest()?;
@@ -304,12 +309,14 @@ fn commit_here(
     let ShardPlan { mut settings, origin, selection, .. } = plan;
     settings.memory_bytes = resources.memory_bytes;
     let origin = Origin::Place(Place::parse(&origin)?);
-    let mut run = Run::new(&settings, crew, &curated, &before, &selection)?;
+    let mut run = Run::new(&settings, crew, &curated, &before, &selection, &clock)?;
     run.parts = Some(&parts);
+    clock.lap(Phase::List);
     let mut report = run.finish(selection, &origin)?;
     running.end_plan(&plan_key);
+    clock.lap(Phase::Commit);
     report.requests = requests(origin.place(), &curated);
-    report.duration_ms = millis_since(began);
+    report.times = clock.times();
     crew.progress.end();
     Ok(report)
 }
@@ -386,6 +393,7 @@ struct Attempt<'a> {
     /// Where its files go, below the staging place.
     folder: String,
     crew: &'a Crew,
+    clock: &'a Clock,
 }
 
 impl Attempt<'_> {
@@ -412,7 +420,14 @@ impl Attempt<'_> {
             prefix: prefix.clone(),
             first_record: slice.first_record,
             is_part: true,
-            ..EntityTask::new(settings, &entity.name, origin, objects, self.staging.clone())
+            ..EntityTask::new(
+                settings,
+                &entity.name,
+                origin,
+                objects,
+                self.staging.clone(),
+                self.clock,
+            )
         };
         let paths = stored.as_ref().map_or(&[][..], |stored| &stored.paths);
         let make_plan = || {

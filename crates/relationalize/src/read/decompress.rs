@@ -10,6 +10,7 @@
 use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
@@ -102,8 +103,29 @@ fn decoder<R: Read + Send + 'static>(
 pub struct Decompressed {
     /// Reads them.
     pub reader: Box<dyn Read + Send>,
-    /// How many bytes of the object were read, of a compressed one; a plain one has no others.
-    pub compressed_bytes: Option<Arc<AtomicU64>>,
+    /// What is read of the object, of a compressed one; a plain one has no other bytes.
+    pub compressed: Option<Arc<Compressed>>,
+}
+
+/// What was read of a compressed object.
+#[derive(Debug, Default)]
+pub struct Compressed {
+    num_bytes: AtomicU64,
+    nanos: AtomicU64,
+}
+
+impl Compressed {
+    /// Its bytes, as stored.
+    #[must_use]
+    pub fn num_bytes(&self) -> u64 {
+        self.num_bytes.load(Ordering::Relaxed)
+    }
+
+    /// How long they were waited for.
+    #[must_use]
+    pub fn time(&self) -> Duration {
+        Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
+    }
 }
 
 /// The bytes of an object without its compression (R1), which may not make it grow more than `max_ratio`
@@ -126,30 +148,33 @@ pub fn decompressed_within<R: Read + Send + 'static>(
     let input = magic.chain(reader);
     if compression == Compression::Plain {
         // Nothing stands between: a reader of our own would have memory cleared before each read.
-        return Ok(Decompressed { reader: Box::new(input), compressed_bytes: None });
+        return Ok(Decompressed { reader: Box::new(input), compressed: None });
     }
-    let compressed_bytes = Arc::new(AtomicU64::new(0));
-    let counted = Counted { reader: input, num_bytes: compressed_bytes.clone() };
+    let compressed: Arc<Compressed> = Arc::default();
+    let counted = Counted { reader: input, read: compressed.clone() };
     let guard = RatioGuard {
         reader: decoder(compression, counted)?,
-        compressed_bytes: compressed_bytes.clone(),
+        compressed: compressed.clone(),
         decompressed_bytes: 0,
         max_ratio,
         free_bytes: RATIO_FREE_BYTES,
     };
-    Ok(Decompressed { reader: Box::new(guard), compressed_bytes: Some(compressed_bytes) })
+    Ok(Decompressed { reader: Box::new(guard), compressed: Some(compressed) })
 }
 
-/// Counts the bytes that pass.
+/// Counts the bytes that pass, a buffer at a time.
 struct Counted<R> {
     reader: R,
-    num_bytes: Arc<AtomicU64>,
+    read: Arc<Compressed>,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let began = Instant::now();
         let num_bytes = self.reader.read(buffer)?;
-        self.num_bytes.fetch_add(num_bytes as u64, Ordering::Relaxed);
+        let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.read.nanos.fetch_add(nanos, Ordering::Relaxed);
+        self.read.num_bytes.fetch_add(num_bytes as u64, Ordering::Relaxed);
         Ok(num_bytes)
     }
 }
@@ -157,7 +182,7 @@ impl<R: Read> Read for Counted<R> {
 /// Fails when too much comes out of too little.
 struct RatioGuard<R> {
     reader: R,
-    compressed_bytes: Arc<AtomicU64>,
+    compressed: Arc<Compressed>,
     decompressed_bytes: u64,
     max_ratio: u64,
     free_bytes: u64,
@@ -168,7 +193,7 @@ impl<R: Read> Read for RatioGuard<R> {
         let num_bytes = self.reader.read(buffer)?;
         self.decompressed_bytes += num_bytes as u64;
         if self.decompressed_bytes > self.free_bytes {
-            let compressed_bytes = self.compressed_bytes.load(Ordering::Relaxed);
+            let compressed_bytes = self.compressed.num_bytes();
             if self.decompressed_bytes > compressed_bytes.saturating_mul(self.max_ratio) {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,

@@ -27,6 +27,7 @@
 
 use std::io::{self, Read};
 use std::ops::Range;
+use std::time::Duration;
 
 mod lines;
 mod recognise;
@@ -227,6 +228,11 @@ impl<R: Read> Framer<R> {
     /// Bytes of the object read so far.
     pub fn num_bytes_read(&self) -> u64 {
         self.window.num_bytes_read()
+    }
+
+    /// How long the reader took so far.
+    pub fn time_reading(&self) -> Duration {
+        self.window.time_reading()
     }
 
     /// Appends whole records to `block` until it holds at least `target_bytes`, or the object ends.

@@ -21,6 +21,7 @@ use parquet::errors::ParquetError;
 use parquet::file::writer::SerializedFileWriter;
 use solder_landing::Place;
 
+use crate::clock::{Busy, Work};
 use crate::error::Error;
 use crate::io::Io;
 use crate::pool::Pool;
@@ -78,6 +79,7 @@ pub struct Stager {
     /// Prefix of the keys of this entity's files.
     prefix: String,
     limits: StageLimits,
+    busy: Arc<Busy>,
     lanes: HashMap<PathId, Lane>,
     /// Sum over the lanes.
     memory_bytes: usize,
@@ -135,7 +137,7 @@ impl Lane {
 }
 
 impl Stager {
-    /// Writes below `prefix` of `place`.
+    /// Writes below `prefix` of `place`; `busy` is told how long that takes.
     pub fn new(
         io: Arc<Io>,
         pool: Arc<Pool>,
@@ -143,6 +145,7 @@ impl Stager {
         place: Place,
         prefix: String,
         limits: StageLimits,
+        busy: Arc<Busy>,
     ) -> Stager {
         Stager {
             io,
@@ -151,6 +154,7 @@ impl Stager {
             place,
             prefix,
             limits,
+            busy,
             lanes: HashMap::new(),
             memory_bytes: 0,
             num_open_files: 0,
@@ -313,15 +317,16 @@ impl Stager {
             let encoders = std::mem::take(&mut group.encoders);
             groups.push((table, group, ends, encoders.len()));
             tasks.extend(encoders.into_iter().map(|mut encoder| {
-                let chunks = chunks.clone();
-                move || {
+                let (chunks, busy) = (chunks.clone(), self.busy.clone());
+                let encode = move || {
                     chunks.iter().try_for_each(|chunk| encoder.write(chunk))?;
                     Ok(if ends {
                         Encoded::Closed(encoder.close()?)
                     } else {
                         Encoded::Open(Box::new(encoder))
                     })
-                }
+                };
+                move || busy.time(Work::Encode, encode)
             }));
         }
         let mut encoded = self.pool.run_all(tasks).into_iter();
@@ -360,13 +365,15 @@ impl Stager {
             }
             let open = self.lanes.get_mut(&table).and_then(|lane| lane.file.take());
             let Some(mut open) = open else { continue };
-            tasks.push(move || {
+            let write = move || {
                 open.file.num_rows += group.num_rows;
                 let mut row_group = open.writer.next_row_group()?;
                 columns.into_iter().try_for_each(|column| column.append_to(&mut row_group))?;
                 row_group.close()?;
                 Ok((table, open))
-            });
+            };
+            let busy = self.busy.clone();
+            tasks.push(move || busy.time(Work::Write, write));
         }
         for written in self.pool.run_all(tasks) {
             let written: Result<(PathId, OpenFile), ParquetError> =
@@ -394,8 +401,10 @@ impl Stager {
         let lane = self.lanes.entry(table).or_default();
         let number = lane.num_files;
         let key = format!("{}/{}-{number}.parquet", self.prefix, table.index());
-        let sink = Sink::create(&self.io, &self.place, &key)?;
-        let writer = file_writer(sink, &arrow_schema(layout)).map_err(Error::encode)?;
+        let writer = self.busy.time(Work::Write, || {
+            let sink = Sink::create(&self.io, &self.place, &key)?;
+            file_writer(sink, &arrow_schema(layout)).map_err(Error::encode)
+        })?;
         let file =
             StagedFile { table, number, key, layout: layout.clone(), num_rows: 0, size_bytes: 0 };
         lane.file = Some(OpenFile { writer, file });
@@ -416,9 +425,10 @@ impl Stager {
         let open = self.lanes.get_mut(&table).and_then(|lane| lane.file.take());
         let Some(OpenFile { writer, mut file }) = open else { return Ok(()) };
         self.num_open_files -= 1;
-        let sink = writer.into_inner().map_err(Error::encode)?;
-        file.size_bytes =
-            sink.complete().map_err(|source| Error::Write { key: file.key.clone(), source })?;
+        file.size_bytes = self.busy.time(Work::Write, || {
+            let sink = writer.into_inner().map_err(Error::encode)?;
+            sink.complete().map_err(|source| Error::Write { key: file.key.clone(), source })
+        })?;
         self.staged.push(file);
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::TryStreamExt;
 use serde_json::json;
 use solder_landing::pause_at;
+use solder_relationalize::clock::Phase;
 
 use crate::delta::{Operation, Outcome, Table, commit, schema};
 use crate::error::Error;
@@ -29,6 +30,8 @@ impl Merging<'_> {
         mut report: TableReport,
         properties: &[(String, String)],
     ) -> Result<Option<TableReport>, Error> {
+        let table = target.folder.name.as_str();
+        self.clock.lap_of(Phase::Join, table);
         let apply = Apply {
             folder: &target.folder,
             table: target.table.as_ref(),
@@ -47,6 +50,7 @@ impl Merging<'_> {
         let counting = counting.collect();
         let all_gone = matches!(going, Going::All);
         let (mut change, files) = apply.stage(going, counting).await?;
+        self.clock.lap_of(Phase::Write, table);
         let num_coming = counted.load(Ordering::Relaxed);
         pause_at("merge-files-written");
         let mut metrics = Metrics {
@@ -78,7 +82,9 @@ impl Merging<'_> {
             serde_json::to_value(&metrics).map_err(|error| Error::Internal(Box::new(error)))?;
         change.origin = self.origin();
         report.metrics = metrics;
-        match commit(&target.folder, target.table.as_ref(), change).await? {
+        let outcome = commit(&target.folder, target.table.as_ref(), change).await?;
+        self.clock.lap_of(Phase::Commit, table);
+        match outcome {
             Outcome::Committed(version) => {
                 report.version = Some(version);
                 Ok(Some(report))

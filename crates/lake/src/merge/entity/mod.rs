@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use deltalake_core::kernel::Version;
 use solder_landing::pause_at;
+use solder_relationalize::clock::{Clock, Phase};
 
 use crate::delta::Table;
 use crate::error::Error;
@@ -54,6 +55,7 @@ pub struct Merging<'a> {
     lake: &'a Lake,
     engine: &'a Engine,
     workers: &'a Workers,
+    clock: &'a Clock,
     staging: &'a Staging,
     entity: &'a StagedEntity,
     root: &'a StagedTable,
@@ -110,7 +112,7 @@ impl<'a> Merging<'a> {
     ///
     /// They name columns that are not there, or ask for a key where there is none.
     pub fn new(
-        (lake, engine, workers): (&'a Lake, &'a Engine, &'a Workers),
+        (lake, engine, workers, clock): (&'a Lake, &'a Engine, &'a Workers, &'a Clock),
         staging: &'a Staging,
         entity: &'a StagedEntity,
         settings: &'a MergeSettings,
@@ -123,6 +125,7 @@ impl<'a> Merging<'a> {
             lake,
             engine,
             workers,
+            clock,
             staging,
             entity,
             root,
@@ -166,7 +169,7 @@ impl<'a> Merging<'a> {
                 Attempt::Overtaken(table) => {
                     attempt += 1;
                     overtaken = table;
-                    pause(attempt).await;
+                    self.wait(attempt).await;
                 }
                 Attempt::Waiting { run, version } => {
                     let since = match waited_for {
@@ -178,7 +181,7 @@ impl<'a> Merging<'a> {
                         return Err(Error::HalfMerged { root, run });
                     }
                     waited_for = Some((version, since));
-                    pause(3).await;
+                    self.wait(3).await;
                 }
             }
         }
@@ -189,6 +192,7 @@ impl<'a> Merging<'a> {
     async fn attempt(&self) -> Result<Attempt, Error> {
         let root = self.lake.table(&self.entity.name).await?;
         let done = self.merged(root.as_ref()).await?;
+        self.clock.lap_of(Phase::List, &self.entity.name);
         let staged = Batch { after: done, ..self.batch.clone() };
         let mut run = Merging { batch: staged, ..self.clone() };
         if done >= self.entity.sequence {
@@ -205,7 +209,9 @@ impl<'a> Merging<'a> {
             match run.resumed(&begun, done) {
                 _ if begun.is_taken_back || !is_staged => {
                     if let (false, Some(root)) = (self.settings.dry_run, &root) {
-                        return Ok(match self.take_back(root.clone(), begun).await? {
+                        let is_taken_back = self.take_back(root.clone(), begun).await?;
+                        self.clock.lap_of(Phase::Commit, &self.entity.name);
+                        return Ok(match is_taken_back {
                             true => Attempt::Cleared,
                             false => Attempt::Overtaken(self.entity.name.clone()),
                         });
@@ -252,6 +258,7 @@ impl<'a> Merging<'a> {
         let session = self.engine.session(&self.entity.name);
         self.stage(&session, self.root, self.after()).await?;
         let plan = self.plan(&session, &root, &mut report).await?;
+        self.clock.lap_of(Phase::Join, &self.entity.name);
         if self.settings.dry_run {
             self.rehearse(&session, &plan, &children, &root, &mut report).await?;
             return Ok(Attempt::Done(Box::new(report)));
@@ -261,10 +268,14 @@ impl<'a> Merging<'a> {
         // Rows of an append do not depend on the root, and each table knows what it has.
         let guards = !children.is_empty() && self.matching.mode != Mode::Append;
         let root = match guards && stands == Stands::Before {
-            true => match self.begin(root, &children).await? {
-                Some(root) => root,
-                None => return Ok(Attempt::Overtaken(self.entity.name.clone())),
-            },
+            true => {
+                let begun = self.begin(root, &children).await?;
+                self.clock.lap_of(Phase::Commit, &self.entity.name);
+                match begun {
+                    Some(root) => root,
+                    None => return Ok(Attempt::Overtaken(self.entity.name.clone())),
+                }
+            }
             false => root,
         };
         pause_at("merge-begun");
@@ -283,6 +294,12 @@ impl<'a> Merging<'a> {
         }
         pause_at("merge-root-committed");
         Ok(Attempt::Done(Box::new(report)))
+    }
+
+    /// Waits until it looks again.
+    async fn wait(&self, attempt: usize) {
+        pause(attempt).await;
+        self.clock.lap_of(Phase::Wait, &self.entity.name);
     }
 
     /// Marks the entity's tables in the log (M8).

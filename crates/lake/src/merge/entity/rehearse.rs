@@ -1,6 +1,7 @@
 //! A dry run: the counts of a merge, and nothing written (M10).
 
 use futures::{StreamExt, TryStreamExt};
+use solder_relationalize::clock::Phase;
 
 use crate::error::Error;
 use crate::merge::apply::Going;
@@ -48,6 +49,7 @@ impl Merging<'_> {
                 metrics.num_target_rows_deleted = live_rows(table)?;
             }
             report.tables.push(TableReport { metrics, ..target.report() });
+            self.clock.lap_of(Phase::Join, &target.folder.name);
         }
         Ok(())
     }

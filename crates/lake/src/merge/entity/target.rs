@@ -136,6 +136,7 @@ impl Target<'_> {
             version_before: self.table.as_ref().map(Table::version),
             columns_added: self.evolution.added.clone(),
             columns_widened: self.evolution.widened.iter().map(widened).collect(),
+            schema: self.evolution.columns.clone(),
             ..TableReport::default()
         }
     }

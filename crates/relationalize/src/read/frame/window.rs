@@ -1,6 +1,7 @@
 //! The part of an object that is in memory: what is still needed, and what was read ahead.
 
 use std::io::{self, ErrorKind, Read};
+use std::time::{Duration, Instant};
 
 use memchr::{memchr_iter, memrchr};
 
@@ -30,6 +31,7 @@ pub(super) struct Window<R> {
     /// A known line number, and the offset it is true for; never before `base`.
     known_line: (u64, u64),
     ended: bool,
+    time_reading: Duration,
 }
 
 impl<R: Read> Window<R> {
@@ -45,6 +47,7 @@ impl<R: Read> Window<R> {
             base_line_start: 0,
             known_line: (1, 0),
             ended: false,
+            time_reading: Duration::ZERO,
         }
     }
 
@@ -79,6 +82,11 @@ impl<R: Read> Window<R> {
     /// Bytes of the object read so far.
     pub(super) fn num_bytes_read(&self) -> u64 {
         self.base + self.end as u64
+    }
+
+    /// How long the reader took so far.
+    pub(super) fn time_reading(&self) -> Duration {
+        self.time_reading
     }
 
     /// What is in memory from the place on.
@@ -131,7 +139,9 @@ impl<R: Read> Window<R> {
             self.bytes.resize(length, 0);
         }
         let limit = self.end + CHUNK_BYTES;
+        let began = Instant::now();
         let num_bytes = read(&mut self.reader, &mut self.bytes[self.end..limit])?;
+        self.time_reading += began.elapsed();
         self.end += num_bytes;
         self.ended = num_bytes == 0;
         Ok(num_bytes > 0)
@@ -197,7 +207,9 @@ impl<R: Read> Window<R> {
         (self.place, self.end) = (0, 0);
         let start = block.len();
         // Reads into memory as it is: clearing it first would cost as much as reading.
+        let began = Instant::now();
         let result = self.reader.by_ref().take(num_bytes as u64).read_to_end(block);
+        self.time_reading += began.elapsed();
         self.ended = matches!(result, Ok(read_bytes) if read_bytes < num_bytes);
         self.base += (block.len() - start) as u64;
         // No more than a start for what may come: nobody asks this window for lines any more.
