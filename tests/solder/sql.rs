@@ -1,10 +1,11 @@
-//! S1 to S4: SQL over the tables of a lake, held against deltalake's own reader, which shares no code with
+//! S1 to S4 and S6: SQL over the tables of a lake, held against deltalake's own reader, which shares no code with
 //! ours.
 
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use rstest::rstest;
+use serde_json::{Value, json};
 use solder_lake::merge::{Mode, Rule};
 use solder_lake::sql::{Format, Into, Output, Script, SqlReport, SqlSettings, query};
 use solder_relationalize::Io;
@@ -121,6 +122,81 @@ fn s4_a_statement_that_fails_leaves_the_lake_as_it_was() {
     let (again, _) = try_sql(&named, "select id, v from orders where id < 9").unwrap();
     assert!(again.table.unwrap().already_merged);
     assert_eq!(lab.bytes(), before);
+}
+
+/// A lake of 40 orders with ten items and three tags each: 40, 400 and 120 rows.
+fn orders_with_items_and_tags() -> LakeLab {
+    let order = |id: i64| {
+        let items: Vec<Value> = (0..10).map(|number| json!({ "quantity": number })).collect();
+        format!("{}\n", json!({ "id": id, "items": items, "tags": ["a", "b", "c"] }))
+    };
+    LakeLab::of(&(1..=40).map(order).collect::<String>())
+}
+
+/// The table whose rows the outermost join keeps in memory: a plan names that side first. The first of its
+/// tables where that side is a join itself.
+#[track_caller]
+fn kept_in_memory(lab: &LakeLab, statement: &str) -> String {
+    let plan = sql(lab, &format!("explain {statement}"));
+    let (_, joined) = plan.split_once("HashJoinExec").expect("a join by hashes");
+    let (_, file) = joined.split_once(&format!("{}/", lab.lake().display())[1..]).expect("a file");
+    file.split('/').next().unwrap().to_owned()
+}
+
+const TWO: &str = "from orders o join orders__items i on i._root_id = o.id";
+const TWO_TURNED: &str = "from orders__items i join orders o on i._root_id = o.id";
+const THREE: &str = "from orders o join orders__items i on i._root_id = o.id \
+    join orders__tags t on t._root_id = i._root_id";
+const THREE_TURNED: &str = "from orders__tags t join ( \
+    select i._root_id from orders__items i join orders o on i._root_id = o.id \
+    ) x on x._root_id = t._root_id";
+
+/// S6: the smaller side of a join is kept in memory, whichever a statement names first.
+#[rstest]
+#[case::two(TWO, "orders")]
+#[case::two_turned(TWO_TURNED, "orders")]
+#[case::three(THREE, "orders__tags")]
+#[case::three_turned(THREE_TURNED, "orders__tags")]
+fn s6_the_smaller_side_of_a_join_is_kept_in_memory(#[case] from: &str, #[case] smaller: &str) {
+    let lab = orders_with_items_and_tags();
+    let statement = format!("select count(*) as n {from}");
+    assert_eq!(kept_in_memory(&lab, &statement), smaller);
+    let num_rows = if smaller == "orders" { 400 } else { 1200 };
+    assert_eq!(sql(&lab, &statement), format!("n\n{num_rows}\n"));
+}
+
+/// S6: it is the bounds of the log that tell how many rows a join gives. Where the log has none, 40 orders
+/// and 400 items are taken for 40 rows.
+#[rstest]
+#[case::named_last(THREE)]
+#[case::named_first(THREE_TURNED)]
+fn s6_the_size_of_a_join_is_told_by_bounds_of_the_log(#[case] from: &str) {
+    let lab = orders_with_items_and_tags();
+    for table in lab.tables() {
+        forget_bounds(&lab, &table);
+    }
+    assert_eq!(kept_in_memory(&lab, &format!("select count(*) as n {from}")), "orders");
+}
+
+/// Takes the bounds of values out of a table's log, and leaves the numbers of rows.
+fn forget_bounds(lab: &LakeLab, table: &str) {
+    let log = lab.folder(table).join("_delta_log");
+    for entry in std::fs::read_dir(log).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let mut kept = String::new();
+        for line in std::fs::read_to_string(&path).unwrap().lines() {
+            let mut action: Value = serde_json::from_str(line).unwrap();
+            if let Some(stats) = action.pointer_mut("/add/stats") {
+                let told: Value = serde_json::from_str(stats.as_str().unwrap()).unwrap();
+                *stats = json!(json!({ "numRecords": told["numRecords"] }).to_string());
+            }
+            kept.push_str(&format!("{action}\n"));
+        }
+        std::fs::write(&path, kept).unwrap();
+    }
 }
 
 proptest! {

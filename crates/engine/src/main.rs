@@ -320,7 +320,8 @@ fn run_job(args: &cli::Run, console: &Arc<Console>) -> Result<u8, Failure> {
     }
     let outcome = planned.and_then(|(job, steps)| {
         let run_id = args.run_id.clone().unwrap_or_else(new_run_id);
-        let settings = job::RunSettings { run_id, parallel: args.parallel() };
+        let (parallel, chosen_by) = (args.parallel(), args.chosen_by());
+        let settings = job::RunSettings { run_id, parallel, chosen_by };
         Ok(job::run(&job, &steps, &settings, console).map_err(no_threads)?)
     });
     let json = match &outcome {

@@ -67,8 +67,8 @@ Examples:
   engine run solder.yaml --only mart.engagement
       one step
 
-Exit codes: 0 when all steps went well; else that of the first step in the plan that failed, 75 only where
-each of them can succeed later. 78 when the job file is wrong: nothing has run then.";
+Exit codes: 0 when all steps went well; else that of the first step in the plan that failed,
+75 only where each of them can succeed later. 78 when the job file is wrong: nothing has run then.";
 
 /// The form of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -85,5 +85,12 @@ impl Run {
     /// Steps at a time.
     pub(crate) fn parallel(&self) -> usize {
         self.parallel.unwrap_or_else(|| cores().max(2)).max(1)
+    }
+
+    /// The options that choose the steps, as they were said.
+    pub(crate) fn chosen_by(&self) -> Vec<String> {
+        let only = self.only.iter().map(|step| ["--only", step.as_str()]);
+        let from = self.from.iter().map(|step| ["--from", step.as_str()]);
+        only.chain(from).flatten().map(str::to_owned).collect()
     }
 }

@@ -131,8 +131,8 @@ impl StepReport {
         match (kind, self.outcome) {
             (_, Outcome::NotBegun) => String::new(),
             ("ingest", _) if report.is_object() => count(tally::landed(report), "record"),
-            ("ingest", _) => "from recorded answers".to_owned(),
             (_, Outcome::Failed) => String::new(),
+            ("ingest", _) => "from recorded answers".to_owned(),
             ("relationalize", _) if report["already_committed"] == true => "done before".to_owned(),
             ("relationalize", _) => {
                 let mut text = count(number("records_read"), "record");
@@ -161,15 +161,18 @@ impl StepReport {
 
 /// A command as one would type it.
 pub(super) fn command_line(step: &Step) -> String {
-    let words =
-        std::iter::once(step.program.name().to_owned()).chain(step.arguments.iter().map(|word| {
-            let is_plain = |c: char| c.is_alphanumeric() || "-_=./:,@%+".contains(c);
-            match !word.is_empty() && word.chars().all(is_plain) {
-                true => word.clone(),
-                false => format!("'{}'", word.replace('\'', "'\\''")),
-            }
-        }));
+    let words = std::iter::once(step.program.name().to_owned());
+    let words = words.chain(step.arguments.iter().map(|argument| word(argument)));
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// A word of a command as one would type it.
+pub(super) fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_=./:,@%+".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
 }
 
 /// The steps of a plan, for `--plan`.

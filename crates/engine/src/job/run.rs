@@ -19,7 +19,7 @@ use crate::console::Console;
 use crate::system::send_signal;
 
 use super::document::Job;
-use super::report::{JobReport, Outcome, StepReport, command_line};
+use super::report::{JobReport, Outcome, StepReport, command_line, word};
 use super::steps::{Program, Step};
 
 /// How a job runs.
@@ -28,6 +28,8 @@ pub(crate) struct RunSettings {
     pub(crate) run_id: String,
     /// Steps at a time.
     pub(crate) parallel: usize,
+    /// The options that chose the steps, such as `--from merge`.
+    pub(crate) chosen_by: Vec<String>,
 }
 
 const RETRYABLE: u8 = 75;
@@ -124,15 +126,7 @@ pub(crate) fn run(
         Some(signal) => 128 + signal,
         None => exit_code(&reports),
     };
-    let params = job.params.iter().map(|(name, value)| format!(" --param {name}={value}"));
-    let resume = (exit_code != 0).then(|| {
-        format!(
-            "engine run {}{} --run-id {}",
-            job.name,
-            params.collect::<String>(),
-            settings.run_id
-        )
-    });
+    let resume = (exit_code != 0).then(|| resume(job, settings));
     Ok(JobReport {
         job: job.name.clone(),
         run_id: settings.run_id.clone(),
@@ -142,6 +136,18 @@ pub(crate) fn run(
         steps: reports,
         resume,
     })
+}
+
+/// The command that goes on with what is left of a run.
+fn resume(job: &Job, settings: &RunSettings) -> String {
+    let params = job
+        .params
+        .iter()
+        .flat_map(|(name, value)| ["--param".to_owned(), format!("{name}={value}")]);
+    let named = ["--run-id".to_owned(), settings.run_id.clone()];
+    let words = ["engine", "run", job.name.as_str()].map(str::to_owned).into_iter();
+    let words = words.chain(params).chain(settings.chosen_by.iter().cloned()).chain(named);
+    words.map(|text| word(&text)).collect::<Vec<_>>().join(" ")
 }
 
 fn milliseconds(since: Instant) -> u64 {

@@ -66,7 +66,7 @@ fn about(entity: &EntityReport) -> String {
     let remarks = [
         (entity.num_records_superseded, "superseded in the batch"),
         (entity.num_records_late, "older than the lake"),
-        (entity.num_deletes_absent, "deletions of what is not there"),
+        (entity.num_deletes_absent, "deleting what is not there"),
         (entity.num_records_quarantined, set_aside),
     ];
     for (number, remark) in remarks {

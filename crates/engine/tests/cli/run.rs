@@ -137,6 +137,32 @@ fn j4_steps_are_chosen() {
     assert_eq!(names, ["merge", "check", "mart.names", "mart.lengths", "check.marts"]);
 }
 
+/// J4: what is left of chosen steps is asked for by the same choice, and as a shell takes it.
+#[test]
+fn j4_what_is_left_is_of_the_steps_that_were_chosen() {
+    let folder = shop(JOB);
+    let mut command = folder.command("run solder.yaml --only merge --run-id monday --report json");
+    command.args(["--param", "out=a place"]);
+    let failed = Outcome::from(command.output().unwrap());
+    assert_eq!(failed.code, 66, "{failed:?}");
+    let left = "engine run solder.yaml --param 'out=a place' --only merge --run-id monday";
+    assert_eq!(report(&failed)["resume"], left);
+    let failed = folder.engine("run solder.yaml --from merge --run-id monday --report json");
+    let left = "engine run solder.yaml --from merge --run-id monday";
+    assert_eq!(report(&failed)["resume"], left);
+}
+
+/// J3: of an API that was not read, nothing is said to have come.
+#[test]
+fn j3_a_source_that_fails_gave_no_answers() {
+    let folder =
+        Folder::new().with("solder.yaml", "sources: { shop: { source: no.yaml, to: raw } }\n");
+    let failed = folder.engine("run solder.yaml");
+    assert_ne!(failed.code, 0, "{failed:?}");
+    let row = failed.stdout.lines().find(|line| line.starts_with("ingest.shop")).unwrap();
+    assert!(row.ends_with(" s"), "{failed:?}");
+}
+
 /// A signal goes to the steps that run, no other begins, and the exit code tells which it was.
 #[test]
 fn j3_a_signal_ends_the_steps_that_run() {
