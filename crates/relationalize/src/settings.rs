@@ -222,7 +222,7 @@ impl Settings {
 
     pub(crate) fn stage_limits(&self) -> StageLimits {
         // The rest is for blocks on their way, and for what allocators keep: measured, not counted.
-        let memory_bytes = self.memory_bytes / 6;
+        let memory_bytes = self.memory_bytes / 8;
         StageLimits {
             memory_bytes,
             batch_bytes: (4 << 20).min(memory_bytes / 16).max(1),
