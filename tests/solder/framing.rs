@@ -190,3 +190,25 @@ fn r4_order() {
     assert_eq!(tables[0], tables[1]);
     assert_eq!(tables[1], tables[2]);
 }
+
+/// R4, R18: a record of many blocks, with texts of many pages, leaves no trace in its neighbours, nor they in it.
+#[rstest]
+#[case::texts("\"last\"")]
+#[case::mixed("7")]
+fn r4_a_huge_record_among_small_ones(#[case] last: &str) {
+    let (long, longer) = ("x".repeat(3 << 20), "é".repeat(1 << 20));
+    let huge = format!(
+        "{{\"items\":[{{\"v\":\"{long}\"}},{{\"n\":1}},{{\"v\":\"\"}},{{\"v\":\"{longer}\"}},{{\"n\":2,\"v\":{last}}},{{\"n\":3}}]}}"
+    );
+    let small = r#"{"items":[{"n":4},{"v":"short"}]}"#;
+    let lines: Vec<String> =
+        [small, &huge, small, &huge, &huge, small].map(|line| format!("{line}\n")).into();
+    let lab = Lab::of(&lines.concat());
+    for memory_bytes in [16 << 20, 1 << 30] {
+        let report = lab.run(|settings| settings.memory_bytes = memory_bytes);
+        assert_eq!((report.records_read, report.records_quarantined), (6, 0));
+        let same: Vec<bool> =
+            lab.nested("orders").lines().zip(&lines).map(|(got, put)| got == put.trim_end()).collect();
+        assert_eq!(same, [true; 6], "with {memory_bytes} bytes of memory");
+    }
+}
