@@ -3,7 +3,7 @@
 
     zip_function.py PROGRAM SOURCES ZIP
 
-PROGRAM is that of the image, or `target/release/ingest` of a Linux of the function's architecture. One that asks for a
+PROGRAM is `ingest` as it was built on a Linux of the function's architecture, `target/dist/ingest` for one. One that asks for a
 newer C library than Amazon Linux 2023 has is refused here, since it would only fail when it is invoked. The same files
 give the same zip.
 """
@@ -31,7 +31,9 @@ def architecture(program: bytes) -> str:
 
 
 def glibc(program: bytes) -> tuple[int, int]:
-    """The newest version of the C library that a program asks for."""
+    """The newest version of the C library that a program asks for; packed relocations have come with 2.36."""
+    if b"GLIBC_ABI_DT_RELR" in program:
+        return (2, 36)
     versions = re.findall(rb"GLIBC_(\d+)\.(\d+)", program)
     return max(((int(major), int(minor)) for major, minor in versions), default=(0, 0))
 
@@ -47,7 +49,7 @@ def add(archive: zipfile.ZipFile, name: str, content: bytes, mode: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("program", type=Path, help="the program, such as target/release/ingest")
+    parser.add_argument("program", type=Path, help="the program, such as target/dist/ingest")
     parser.add_argument("sources", type=Path, help="the folder of source files; it becomes `sources/`")
     parser.add_argument("zip", type=Path, help="the file to write")
     given = parser.parse_args()
@@ -56,7 +58,7 @@ def main() -> None:
     needed = glibc(program)
     if needed > GLIBC:
         sys.exit(f"{given.program} needs glibc {needed[0]}.{needed[1]}, and the function has {GLIBC[0]}.{GLIBC[1]}: "
-                 "take the one of the image (deploy/README.md)")  # fmt: skip
+                 "build it as deploy/README.md says")  # fmt: skip
     files = sorted(path for path in given.sources.rglob("*") if path.is_file())
     if not files:
         sys.exit(f"there is no source in {given.sources}")

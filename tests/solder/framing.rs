@@ -207,8 +207,12 @@ fn r4_a_huge_record_among_small_ones(#[case] last: &str) {
     for memory_bytes in [16 << 20, 1 << 30] {
         let report = lab.run(|settings| settings.memory_bytes = memory_bytes);
         assert_eq!((report.records_read, report.records_quarantined), (6, 0));
-        let same: Vec<bool> =
-            lab.nested("orders").lines().zip(&lines).map(|(got, put)| got == put.trim_end()).collect();
+        let same: Vec<bool> = lab
+            .nested("orders")
+            .lines()
+            .zip(&lines)
+            .map(|(got, put)| got == put.trim_end())
+            .collect();
         assert_eq!(same, [true; 6], "with {memory_bytes} bytes of memory");
     }
 }

@@ -1,10 +1,7 @@
-//! What only C offers: the memory allocator, the kernel's pages, signals. The one place with `unsafe` code.
+//! What only C offers: the options of the allocator, the kernel's pages, signals. The one place with `unsafe` code.
 #![expect(unsafe_code, reason = "the allocator and the kernel take options only through C")]
 
 use std::ffi::{c_int, c_long};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Milliseconds after which freed memory goes back to the system; -1 is never. Its place in the list of
 /// options is part of mimalloc's interface, which only adds to the end.

@@ -28,6 +28,7 @@ mod land;
 mod page;
 mod pour;
 pub mod probe;
+pub mod program;
 pub mod progress;
 mod reach;
 pub mod report;

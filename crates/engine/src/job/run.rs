@@ -287,10 +287,12 @@ fn error_of(line: &str) -> Option<String> {
     (said["level"] == "error").then(|| text.to_owned())
 }
 
-/// This program itself; `ingest` is the one beside it, or else that of the path.
+/// This program itself; `ingest` is the one beside it, or else that of the path. Where both are one file, the links
+/// beside it are the programs.
 pub(crate) fn program(program: Program) -> PathBuf {
     let own = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("engine"));
     match program {
+        Program::Engine if own.ends_with(ONE_FILE) => own.with_file_name("engine"),
         Program::Engine => own,
         Program::Ingest => {
             let beside = own.with_file_name("ingest");
@@ -298,6 +300,9 @@ pub(crate) fn program(program: Program) -> PathBuf {
         }
     }
 }
+
+/// The file that is both programs.
+const ONE_FILE: &str = "solder";
 
 #[cfg(test)]
 mod tests {

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::{Compression, DurationError, Error};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use solder_ingest::{Compression, DurationError, Error};
 
 /// REST APIs to raw/: reads what a YAML source describes and lands the records as the API sent them
 #[derive(Debug, Parser)]
@@ -88,7 +88,7 @@ fn param(text: &str) -> Result<(String, String), String> {
 }
 
 fn duration(text: &str) -> Result<Duration, DurationError> {
-    Ok(solder_ingest::duration(text)?.unsigned_abs())
+    Ok(crate::duration(text)?.unsigned_abs())
 }
 
 #[derive(Debug, Args)]

@@ -6,17 +6,17 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::Error;
+use crate::Redactor;
+use crate::progress::{CutShort, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 use signal_hook::consts::SIGTERM;
-use solder_ingest::Error;
-use solder_ingest::Redactor;
-use solder_ingest::progress::{CutShort, Progress};
 use solder_landing::causes;
 use solder_operate::{Host, Metrics, Operation};
 
+use super::RUN;
 use super::cli::LogFormat;
-use crate::RUN;
 
 /// Least time between two lines that only say how far a run is.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(30);

@@ -2,9 +2,9 @@
 //!
 //! There is one definition of the options, that of the command line: an event is turned into one and read as such.
 
+use crate::Error;
 use clap::{Arg, ArgAction, CommandFactory, Parser};
 use serde_json::{Map, Value};
-use solder_ingest::Error;
 
 use super::cli::{Cli, Command, Run};
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::Error;
+use crate::progress::Silent;
+use crate::source::plan::Source;
+use crate::source::select;
+use crate::{Reach, StopSignal, pour};
 use serde::{Deserialize, Serialize};
-use solder_ingest::Error;
-use solder_ingest::progress::Silent;
-use solder_ingest::source::plan::Source;
-use solder_ingest::source::select;
-use solder_ingest::{Reach, StopSignal, pour};
 use tokio::sync::watch;
 
 use super::cli::Test;

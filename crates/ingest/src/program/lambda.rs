@@ -13,14 +13,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::{Error, StopSignal};
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use serde_json::Value;
-use solder_ingest::{Error, StopSignal};
 use tokio::sync::watch;
 
 use super::console::{Console, words};
+use super::{Limits, observe, perform};
 use super::{event, signals};
-use crate::{Limits, observe, perform};
 
 /// Where invocations come from. AWS Lambda sets it.
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use solder_ingest::Request;
-use solder_ingest::probe::{Checked, Planned};
-use solder_ingest::report::{Report, StreamOutcome};
+use crate::Request;
+use crate::probe::{Checked, Planned};
+use crate::report::{Report, StreamOutcome};
 
 /// The small table of how a run went.
 pub(crate) fn summary(report: &Report, place: &str) -> String {
