@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rstest::rstest;
+use solder_relationalize::shape::Selector;
 use solder_relationalize::{Error, Settings};
 
 use crate::support::{Lab, corpus, key};
@@ -185,13 +186,33 @@ fn r17_record_size() {
 #[rstest]
 #[case("--max-columns", |settings: &mut Settings| settings.max_columns = 5)]
 #[case("--max-tables", |settings: &mut Settings| settings.max_tables = 2)]
-#[case("--memory", |settings: &mut Settings| settings.memory_bytes = 4_000)]
 fn r17_limits_have_names(#[case] option: &str, #[case] change: fn(&mut Settings)) {
     let lab = Lab::of(r#"{"a":1,"b":2,"c":3,"d":4,"x":[1],"y":[2]}"#);
     let (error, text) = lab.fail(change);
     assert!(matches!(error, Error::Limit { .. }) && error.exit_code() == 65);
     assert!(text.contains(option), "{text}");
     assert!(lab.curated_files().is_empty(), "{:?}", lab.curated_files());
+}
+
+/// R17: keys that are data are paths until they are found to be; where they do not fit the memory, the run says so,
+/// and what helps.
+#[test]
+fn r17_paths_fit_the_memory() {
+    let members: Vec<String> = (0..10_001).map(|key| format!("\"k{key}\":{key}")).collect();
+    let lab = Lab::of(&format!("{{\"by_day\":{{{}}}}}", members.join(",")));
+    let (error, text) = lab.fail(|settings| settings.memory_bytes = 1 << 20);
+    assert!(matches!(error, Error::Limit { .. }) && error.exit_code() == 65);
+    assert!(
+        text.contains("--memory") && text.contains("--map") && text.contains("$.by_day"),
+        "{text}"
+    );
+    assert!(lab.curated_files().is_empty(), "{:?}", lab.curated_files());
+    lab.run(|settings| settings.memory_bytes = 1 << 30);
+    let named = |settings: &mut Settings| {
+        settings.memory_bytes = 1 << 20;
+        settings.maps = vec![Selector::parse("by_day").unwrap()];
+    };
+    lab.run(named);
 }
 
 /// R17: an object that grows beyond all measure is refused.

@@ -16,6 +16,9 @@ use crate::stage::StageLimits;
 /// million of them.
 const PATH_BYTES: usize = 768;
 
+/// So many paths are never too many.
+const FEW_PATHS: usize = 10_000;
+
 /// Settings of `engine relationalize`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
@@ -217,7 +220,7 @@ impl Settings {
 
     /// JSON paths that fit the memory: two threads, the shape and its maps know each of them.
     pub(crate) fn max_paths(&self) -> usize {
-        self.memory_bytes / PATH_BYTES
+        (self.memory_bytes / PATH_BYTES).max(FEW_PATHS)
     }
 
     pub(crate) fn stage_limits(&self) -> StageLimits {

@@ -127,13 +127,18 @@ fn s3_a_result_without_rows_keeps_its_columns() {
     );
 }
 
-#[test]
-fn s3_the_rows_of_the_last_statement_are_the_result() {
+#[rstest]
+#[case::view("view named", "Named")]
+#[case::table("table Named", "named")]
+#[case::quoted("table \"Named\"", "\"Named\"")]
+fn s3_the_rows_of_the_last_statement_are_the_result(#[case] made: &str, #[case] name: &str) {
     let folder = lake();
-    let script = "create view named as select id, customer__name as name from orders;
+    let script = format!(
+        "create {made} as select id, customer__name as name from orders;
         -- What the statement before made has its name.
-        select name from named where id = 2;";
-    assert_eq!(folder.rows(script, ""), "name\nBob\n");
+        select name from {name} where id = 2;"
+    );
+    assert_eq!(folder.rows(&script, ""), "name\nBob\n");
 }
 
 #[test]

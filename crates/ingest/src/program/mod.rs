@@ -170,7 +170,7 @@ async fn check(of: &Of, console: &Console) -> Result<(), Error> {
     Ok(())
 }
 
-async fn doctor(args: &program::cli::Doctor) -> Result<(), Error> {
+async fn doctor(args: &cli::Doctor) -> Result<(), Error> {
     let source = match &args.source {
         None => None,
         Some(file) => {

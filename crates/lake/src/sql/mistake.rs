@@ -4,6 +4,7 @@ use datafusion::common::{SchemaError, TableReference};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
@@ -28,8 +29,12 @@ pub fn check_names(
     statement: &Statement,
 ) -> Result<(), Error> {
     let references = context.state().resolve_table_references(statement);
+    let made = table_made(statement);
     for reference in references.map_err(|error| script.mistake(error))? {
         let name = reference.table();
+        if made.as_deref() == Some(name) {
+            continue;
+        }
         let is_ours = match &reference {
             TableReference::Bare { .. } => true,
             TableReference::Partial { schema, .. } => catalog::SCHEMAS.contains(&schema.as_ref()),
@@ -51,6 +56,15 @@ pub fn check_names(
         return Err(script.mistake_at(place_of(script.text(), name), text));
     }
     Ok(())
+}
+
+/// The table that a statement makes: its name is no reference.
+fn table_made(statement: &Statement) -> Option<String> {
+    let Statement::Statement(statement) = statement else { return None };
+    let ast::Statement::CreateTable(table) = statement.as_ref() else { return None };
+    let name = table.name.0.last()?.as_ident()?;
+    // As the planner spells it.
+    Some(if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() })
 }
 
 /// The error of a planner or parser as one about the script.
