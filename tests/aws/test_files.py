@@ -70,7 +70,11 @@ def test_the_zip_of_the_function_can_be_started(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("program", "words"),
-    [(elf(0x3E, "2.4", "2.38"), "needs glibc 2.38, and the function has 2.34"), (b"#!/bin/sh", "none for Linux")],
+    [
+        (elf(0x3E, "2.4", "2.38"), "needs glibc 2.38, and the function has 2.34"),
+        (elf(0x3E, "2.4", "ABI_DT_RELR"), "needs glibc 2.36, and the function has 2.34"),
+        (b"#!/bin/sh", "none for Linux"),
+    ],
 )
 def test_a_program_that_the_function_could_not_start_is_refused(tmp_path: Path, program: bytes, words: str):
     done = zipped(program, tmp_path)
