@@ -176,14 +176,14 @@ class Image:
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess:
         """Runs a command as the image's user; only /tmp can be written to."""
         root, user, group = shlex.quote(str(self.root)), *self.user
+        variables = shlex.join(f"{name}={value}" for name, value in (self.environment | environment).items())
         script = f"""set -e
             mount --make-rprivate / && mount --bind {root} {root}
             mount --rbind /proc {root}/proc && mount --rbind /dev {root}/dev
             mount --bind {shlex.quote(str(ROOT / "fixtures"))} {root}/fixtures && mount -o remount,bind,ro {root}/fixtures
             mount --bind {shlex.quote(str(self.tmp))} {root}/tmp && mount -o remount,bind,ro {root}
-            exec unshare --root={root} --wd={self.workdir} --setuid={user} --setgid={group} {shlex.join(command)}"""
-        return subprocess.run(["unshare", "--mount", "sh", "-c", script], env=self.environment | environment,
-                              capture_output=True, text=True, timeout=300)  # fmt: skip
+            exec env -i {variables} {shutil.which("unshare")} --root={root} --wd={self.workdir} --setuid={user} --setgid={group} {shlex.join(command)}"""
+        return subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, timeout=300)
 
 
 def must(done: subprocess.CompletedProcess) -> str:
