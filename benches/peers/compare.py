@@ -126,9 +126,9 @@ def all_engines(binary: Path) -> list[Engine]:
             *("--table", "orders", "--threads", str(threads), "--report", "json", *options),
         ]
 
-    def python(script: str) -> Callable[[Path, Path, int], list[str]]:
+    def python(script: str, *options: str) -> Callable[[Path, Path, int], list[str]]:
         return lambda source, output, threads: [
-            *(sys.executable, str(HERE / script), str(source), str(output), str(threads)),
+            *(sys.executable, str(HERE / script), str(source), str(output), str(threads), *options),
         ]
 
     solder_version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
@@ -139,6 +139,8 @@ def all_engines(binary: Path) -> list[Engine]:
         Engine("solder", "Solder", solder_version, solder()),
         Engine("duckdb", "DuckDB", version("duckdb"), python("duckdb_orders.py")),
         Engine("polars", "Polars", version("polars"), python("polars_orders.py")),
+        # As its users would write it, without looking for a way around its reader.
+        Engine("polars", "Polars, `scan_ndjson`", version("polars"), python("polars_orders.py", "ndjson"), most_rounds=3),
         Engine("spark", "Spark", version("pyspark"), python("spark_orders.py"), most_rounds=3),
         Engine("dlt", "dlt", version("dlt"), python("dlt_orders.py")),
     ]

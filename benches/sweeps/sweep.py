@@ -440,7 +440,7 @@ def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    release = HERE.parent.parent / "target" / "release"
+    release = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE.parent.parent / "target")) / "release"
     names = [sweep.name for sweep in SWEEPS]
     parser.add_argument("sweeps", nargs="*", metavar="SWEEP", help=f"of {', '.join(names)}; all without")
     parser.add_argument("--engine", type=pathlib.Path, default=release / "engine")
