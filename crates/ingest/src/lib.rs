@@ -14,6 +14,7 @@
 //!   pour.rs    without landing: `run --stdout`
 //!   probe.rs   a look at it: `check` and `plan`
 //!   doctor.rs  what is wrong, before a run finds out
+//!   program/   the program `ingest`: what is typed, what is printed; uses only what is public here
 //! ```
 //!
 //! The contract of `raw/`, which both programs keep, is the crate `solder-landing`; what people who operate

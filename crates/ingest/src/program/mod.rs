@@ -2,9 +2,9 @@
 //! it went.
 //!
 //! ```text
-//!   cli.rs ──▶ source ──▶ run ──▶ Report ──▶ output.rs   stdout: summary or JSON
-//!                                  │         └──▶ --manifest             a file for whoever comes next
-//!                                  └──▶ console.rs               stderr: progress, log, errors; observers
+//!   cli.rs ──▶ source ──▶ run ──▶ Report ──▶ output.rs     stdout: summary or JSON
+//!                          │         └──▶ --manifest         a file for whoever comes next
+//!                          └──▶ console.rs                   stderr: progress, log, errors; observers
 //!   lambda.rs ──▶ the same for AWS Lambda: an event in, the report out
 //! ```
 

@@ -283,6 +283,15 @@ async fn i15_each_call_brings_a_page_and_the_last_ends_the_run() {
     assert!(!again.more);
 }
 
+/// A stream by windows that looks back further than one of them is long.
+fn looking_back() -> String {
+    format!(
+        "path: /items\nprimary_key: [id]\nparams: {{ from: '{{window.start}}', to: '{{window.end}}' }}\n\
+         incremental: {{ cursor: at, format: unix_s, initial: {}, window: P2D, lookback: P9D }}",
+        day(30)
+    )
+}
+
 /// Windows that were read are not read once more by the same run, however far the stream looks back: with a
 /// lookback longer than a window, it would never come to an end.
 #[tokio::test]
@@ -290,12 +299,7 @@ async fn i15_windows_go_on_where_they_ended() {
     let feed = Feed { page_size: 5, ..Feed::default() };
     feed.records.lock().unwrap().push(json!({ "id": 1, "at": day(31) }));
     let server = feed.serve().await;
-    let stream = format!(
-        "path: /items\nprimary_key: [id]\nparams: {{ from: '{{window.start}}', to: '{{window.end}}' }}\n\
-         incremental: {{ cursor: at, format: unix_s, initial: {}, window: P2D, lookback: P9D }}",
-        day(30)
-    );
-    let api = Api::at(&server).stream("items", &stream);
+    let api = Api::at(&server).stream("items", &looking_back());
     let lab = Lab::new();
     for run_id in ["one", "two"] {
         let begun = server.requests().len();
@@ -315,12 +319,7 @@ async fn i15_windows_go_on_where_they_ended() {
 #[tokio::test]
 async fn i15_a_state_does_not_go_back() {
     let server = Feed { page_size: 5, ..Feed::default() }.serve().await;
-    let stream = format!(
-        "path: /items\nprimary_key: [id]\nparams: {{ from: '{{window.start}}', to: '{{window.end}}' }}\n\
-         incremental: {{ cursor: at, format: unix_s, initial: {}, window: P2D, lookback: P9D }}",
-        day(30)
-    );
-    let api = Api::at(&server).stream("items", &stream);
+    let api = Api::at(&server).stream("items", &looking_back());
     let lab = Lab::new();
     lab.run(&api).await.ok();
     let before = lab.cursor("items", "").await;

@@ -454,6 +454,7 @@ impl Walk {
                 if record.start - end <= MAX_GAP_BYTES && draft.has_room_until(record.end) =>
             {
                 draft.append(window.slice(end, record.end), length);
+                window.release();
             }
             Some(_) => self.pending = Some(record),
         }
